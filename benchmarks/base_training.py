@@ -1,0 +1,211 @@
+"""Train the networks that the benchmarks start from, and keep them with their optimizers.
+
+Adam with a cosine decay of the learning rate; the epoch with the best validation accuracy is
+kept, weights and optimizer slots alike. The saved model then carries one constant learning
+rate, so that loading it and calling `fit` goes on training. Test data are never looked at.
+
+    python benchmarks/base_training.py --networks lenet_5 uci_custom --seeds 0 1 2 --output DIR
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from datasets import Dataset, load_activity_windows, load_mnist
+from networks import lenet_5, lenet_300_100, uci_custom
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one base network is trained.
+
+    Args:
+        epochs: Epochs of training; the best by validation accuracy is kept.
+        learning_rate: Learning rate of the first epoch.
+        last_learning_rate: Learning rate that the cosine decays to.
+        retraining_learning_rate: Constant learning rate that the saved model carries.
+        batch_size: Examples per step.
+    """
+
+    epochs: int
+    learning_rate: float = 1e-3
+    last_learning_rate: float = 1e-5
+    retraining_learning_rate: float = 1e-3
+    batch_size: int = 128
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        progress = epoch / max(1, self.epochs - 1)
+        share = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return self.last_learning_rate + share * (self.learning_rate - self.last_learning_rate)
+
+
+@dataclass(frozen=True)
+class BaseNetwork:
+    """A network of the benchmarks, the data it learns from and the recipe.
+
+    Args:
+        build: Returns the uncompiled model.
+        load: Returns its data set.
+        recipe: How to train it.
+    """
+
+    build: Callable[[], keras.Model]
+    load: Callable[[], Dataset]
+    recipe: Recipe
+
+
+BASE_NETWORKS = {
+    "lenet_5": BaseNetwork(lenet_5, load_mnist, Recipe(epochs=15)),
+    "lenet_300_100": BaseNetwork(
+        lambda: lenet_300_100("tanh"), lambda: load_mnist(flat=True), Recipe(epochs=20)
+    ),
+    "lenet_300_100_relu": BaseNetwork(
+        lambda: lenet_300_100("relu"), lambda: load_mnist(flat=True), Recipe(epochs=20)
+    ),
+    "uci_custom": BaseNetwork(uci_custom, load_activity_windows, Recipe(epochs=15)),
+}
+
+
+def train_base(network_name: str, seed: int, directory: str | Path) -> Path:
+    """Train one base network, or find it where an earlier call left it.
+
+    A model that was trained by the same recipe on the same data is not trained again.
+
+    Args:
+        network_name: A key of `BASE_NETWORKS`.
+        seed: Seed of the initial weights and of the order of the examples.
+        directory: Folder to write to; made if it does not exist.
+
+    Returns:
+        Path of the compiled `.keras` model; its record is beside it, as `.json`.
+
+    Raises:
+        ValueError: `network_name` is unknown.
+    """
+    if network_name not in BASE_NETWORKS:
+        raise ValueError(
+            f"Expected the name of a base network. Received: network_name={network_name!r}. "
+            f"Choose one of: {', '.join(BASE_NETWORKS)}."
+        )
+    base = BASE_NETWORKS[network_name]
+    dataset = base.load()
+    model_path = Path(directory, f"{network_name}_seed{seed}.keras")
+    record_path = model_path.with_suffix(".json")
+    identity = {
+        "network": network_name,
+        "seed": seed,
+        "data": dataset.source,
+        "recipe": dataclasses.asdict(base.recipe),
+    }
+    if model_path.is_file() and _holds(record_path, identity):
+        return model_path
+    model_path.parent.mkdir(parents=True, exist_ok=True)
+    record_path.unlink(missing_ok=True)
+    keras.utils.set_random_seed(seed)
+    outcome = _fit(base.build(), dataset, base.recipe, model_path)
+    record_path.write_text(json.dumps(identity | outcome | _versions(), indent=2) + "\n")
+    return model_path
+
+
+def _fit(model: keras.Model, dataset: Dataset, recipe: Recipe, model_path: Path) -> dict[str, Any]:
+    model.compile(
+        optimizer=keras.optimizers.Adam(recipe.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    start = time.perf_counter()
+    history = model.fit(
+        dataset.x_train,
+        dataset.y_train,
+        batch_size=recipe.batch_size,
+        epochs=recipe.epochs,
+        validation_data=(dataset.x_validation, dataset.y_validation),
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(recipe.learning_rate_at),
+            keras.callbacks.ModelCheckpoint(
+                str(model_path), monitor="val_accuracy", mode="max", save_best_only=True
+            ),
+        ],
+        verbose=0,
+    ).history
+    seconds = time.perf_counter() - start
+    validation = _release_for_retraining(model_path, dataset, recipe)
+    accuracies = [float(value) for value in history["val_accuracy"]]
+    return {
+        "parameters": model.count_params(),
+        "validation_accuracy": validation["accuracy"],
+        "validation_loss": validation["loss"],
+        "best_epoch": int(np.argmax(accuracies)) + 1,
+        "validation_accuracy_by_epoch": accuracies,
+        "training_accuracy_last_epoch": float(history["accuracy"][-1]),
+        "seconds": round(seconds, 2),
+        "seconds_per_epoch": round(seconds / recipe.epochs, 3),
+    }
+
+
+def _release_for_retraining(model_path: Path, dataset: Dataset, recipe: Recipe) -> dict[str, float]:
+    """Give the kept epoch its constant learning rate and measure what was kept."""
+    model = keras.models.load_model(model_path)
+    model.optimizer.learning_rate = recipe.retraining_learning_rate
+    model.save(model_path)
+    return model.evaluate(
+        dataset.x_validation,
+        dataset.y_validation,
+        batch_size=recipe.batch_size,
+        return_dict=True,
+        verbose=0,
+    )
+
+
+def _holds(record_path: Path, identity: dict[str, Any]) -> bool:
+    if not record_path.is_file():
+        return False
+    record = json.loads(record_path.read_text())
+    return all(record.get(key) == value for key, value in identity.items())
+
+
+def _versions() -> dict[str, dict[str, str]]:
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+        }
+    }
+
+
+def main() -> None:
+    """Train the networks named on the command line, one seed of each before the next."""
+    parser = argparse.ArgumentParser(description="Train the base networks of the benchmarks.")
+    parser.add_argument(
+        "--networks", nargs="+", choices=list(BASE_NETWORKS), default=list(BASE_NETWORKS)
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
+        for network_name in arguments.networks:
+            path = train_base(network_name, seed, arguments.output)
+            record = json.loads(path.with_suffix(".json").read_text())
+            print(
+                f"{network_name} seed {seed}: validation accuracy "
+                f"{record['validation_accuracy']:.4f} (epoch {record['best_epoch']}), "
+                f"{record['seconds_per_epoch']:.1f} s per epoch, {path}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Structural pruning of Keras 3 models while they train.
+
+`SnareCallback` in `model.fit` makes the model that you hold smaller; `prune` and `shrink` do it at
+once, `channel_groups` and `cost` show what can be cut and what it saves.
+"""
+
+from keras_snare import layers
+from keras_snare.callbacks import SnareCallback
+from keras_snare.criteria import Criterion, register_criterion
+from keras_snare.errors import (
+    CodecError,
+    InvalidPlanError,
+    SnapshotError,
+    SnareError,
+    UnsupportedModelError,
+)
+from keras_snare.graph import channel_groups, cost
+from keras_snare.pruning import prune
+from keras_snare.records import PrunePlan, PruneReport, TrialRow
+from keras_snare.report import CompressionReport
+from keras_snare.surgery import shrink
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CodecError",
+    "CompressionReport",
+    "Criterion",
+    "InvalidPlanError",
+    "PrunePlan",
+    "PruneReport",
+    "SnapshotError",
+    "SnareCallback",
+    "SnareError",
+    "TrialRow",
+    "UnsupportedModelError",
+    "channel_groups",
+    "cost",
+    "layers",
+    "prune",
+    "register_criterion",
+    "shrink",
+]

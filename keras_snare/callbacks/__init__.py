@@ -1,0 +1,5 @@
+"""Keras callbacks: they read state, call the library, and log."""
+
+from keras_snare.callbacks.snare import SnareCallback
+
+__all__ = ["SnareCallback"]

@@ -1,0 +1,106 @@
+"""Mistakes that `SnareCallback` can see before any training."""
+
+import warnings
+from typing import Any
+
+from keras_snare.callbacks.running_fit import RunningFit
+from keras_snare.criteria import Criterion, check_data
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.policy import check_layers
+from keras_snare.search import Objective
+
+
+def check_settings(settings: Any, criterion: Criterion) -> None:
+    """Checks the callback's own arguments that no other part checks.
+
+    Raises:
+        ValueError, TypeError: for the first one that is out of range.
+    """
+    for name, least in (("retrain_epochs", 1), ("warmup_epochs", 0)):
+        count = getattr(settings, name)
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            raise ValueError(f"`{name}` is an integer, {least} or more. Received: {name}={count!r}")
+    for name in ("prune_inputs", "stop_when_done"):
+        if not isinstance(getattr(settings, name), bool):
+            raise ValueError(f"`{name}` is True or False. Received: {getattr(settings, name)!r}")
+    if settings.verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"`verbose` is 'auto', 0, 1 or 2. Received: verbose={settings.verbose!r}")
+    check_layers(settings.layers)
+    if settings.scoring_data is not None:
+        check_data(settings.scoring_data, "scoring_data", criterion.needs == "gradients")
+    elif criterion.needs != "weights" and not criterion.live:
+        raise ValueError(
+            f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
+            "`scoring_data=(x, y)`, or choose 'taylor' or a criterion on weights."
+        )
+
+
+def check_run(model, objective: Objective, fit: RunningFit | None) -> None:
+    """Checks the model, the monitor and the validation data when `fit` begins.
+
+    Raises:
+        UnsupportedModelError: when the model is not built.
+        ValueError: when the monitor will not be in the logs.
+    """
+    if not model.built or model.optimizer is None:
+        raise UnsupportedModelError(
+            f"Model {model.name!r} is not built or has no optimizer. Call model.build(...) or give "
+            "it a keras.Input, and model.compile(...), before fit."
+        )
+    monitor = objective.monitor
+    wants_validation = monitor.startswith("val_")
+    if wants_validation and fit is not None:
+        if fit.validation_data is None:
+            raise ValueError(
+                f"monitor={monitor!r} needs validation data. Give `validation_data=(x, y)` or "
+                "`validation_split=0.1` to fit."
+            )
+        if fit.validation_freq != 1:
+            raise ValueError(
+                "A search judges after every epoch, so it needs validation_freq=1. Received: "
+                f"validation_freq={fit.validation_freq!r}"
+            )
+    known = metric_names(model)
+    if known is not None and monitor.removeprefix("val_") not in known:
+        listed = [*known, *(f"val_{name}" for name in known)]
+        raise ValueError(
+            f"`monitor` is not a metric of the model. Received: monitor={monitor!r}. "
+            f"There are: {', '.join(listed)}. Add it to model.compile(metrics=[...])."
+        )
+
+
+def metric_names(model) -> list[str] | None:
+    """Returns the names under which a compiled model logs, or None where they are not yet known.
+
+    Before its first step, a model with several outputs has not named its metrics.
+    """
+    if len(model.outputs) > 1:
+        return None
+    names = ["loss"]
+    settings = model.get_compile_config() or {}
+    for group in ("metrics", "weighted_metrics"):
+        given = settings.get(group) or []
+        if not isinstance(given, list) or any(isinstance(one, list) for one in given):
+            return None
+        names.extend(_metric_name(one) for one in given)
+    return names
+
+
+def _metric_name(metric: str | dict) -> str:
+    if isinstance(metric, str):
+        return metric
+    config = metric.get("config")
+    return config if isinstance(config, str) else config.get("name", metric.get("class_name"))
+
+
+def warn_if_short(epochs: int | None, warmup_epochs: int, retrain_epochs: int) -> None:
+    """Warns when `fit` will end before one trial could."""
+    needed = max(warmup_epochs, 1) + retrain_epochs
+    if epochs is not None and epochs < needed:
+        warnings.warn(
+            f"fit runs for {epochs} epochs; one trial may take {needed} (warm-up "
+            f"{max(warmup_epochs, 1)}, retraining {retrain_epochs}). Give epochs={needed} "
+            "or more.",
+            UserWarning,
+            stacklevel=2,
+        )

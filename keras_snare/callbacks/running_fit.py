@@ -1,0 +1,140 @@
+"""What a callback has to know of the `fit` that it runs in, and Keras does not hand it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True, eq=False)
+class RunningFit:
+    """Arguments of the running `fit`, by their public names.
+
+    Args:
+        validation_data: what the training is validated on, or None.
+        validation_freq: int or list, when it is validated.
+        callbacks: the list of callbacks that `fit` calls.
+    """
+
+    validation_data: Any
+    validation_freq: Any
+    callbacks: Any
+
+
+def running_fit(model) -> RunningFit | None:
+    """Finds the `fit` of `model` among the calls under way; None when there is none.
+
+    Keras tells a callback neither the validation data nor the other callbacks, and both decide
+    whether a search can run and what has to be tidied up after an exception.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        held = frame.f_locals
+        if frame.f_code.co_name == "fit" and held.get("self") is model and "callbacks" in held:
+            return RunningFit(
+                held.get("validation_data"), held.get("validation_freq", 1), held["callbacks"]
+            )
+        frame = frame.f_back
+    return None
+
+
+class EvaluateAgain:
+    """Repeats the evaluation that `fit` makes at the end of an epoch, on the same data.
+
+    While it is attached it stands in front of `model.evaluate` and remembers what `fit` passed.
+
+    Args:
+        model: the model in training.
+        metric: str, name of the metric in the evaluation's result, without `val_`.
+    """
+
+    def __init__(self, model, metric: str):
+        self.model = model
+        self.metric = metric
+        self._arguments: tuple[tuple, dict] | None = None
+
+    def attach(self) -> None:
+        """Starts to watch."""
+        evaluate = self.model.evaluate
+
+        def remembered(*args, **kwargs):
+            if isinstance(kwargs.get("callbacks"), keras.callbacks.CallbackList):
+                self._arguments = (args, kwargs)
+            return evaluate(*args, **kwargs)
+
+        self._evaluate = evaluate
+        self.model.evaluate = remembered
+
+    def detach(self) -> None:
+        """Leaves the model as it was."""
+        vars(self.model).pop("evaluate", None)
+        self._arguments = None
+
+    def __call__(self) -> float | None:
+        """Returns the metric of the model as it is now; None before the first evaluation."""
+        if self._arguments is None:
+            return None
+        args, kwargs = self._arguments
+        quiet = {"callbacks": None, "verbose": 0, "return_dict": True}
+        return float(self._evaluate(*args, **{**kwargs, **quiet})[self.metric])
+
+
+class Guard:
+    """Calls `tidy_up` when an exception leaves the training, from wherever it comes.
+
+    Keras calls no hook of a callback then. So the functions that `fit` spends its time in - the
+    training step, the evaluation, the hooks of all callbacks - are watched while `fit` runs.
+
+    Args:
+        model: the model in training.
+        callbacks: the list of callbacks that `fit` calls, or None.
+        tidy_up: called without arguments; the exception goes on afterwards.
+    """
+
+    def __init__(self, model, callbacks: Any, tidy_up: Callable[[], None]):
+        self.model = model
+        self.tidy_up = tidy_up
+        self._watched: list[tuple[Any, str]] = []
+        for name in dir(callbacks) if callbacks is not None else ():
+            if name.startswith("on_") and name != "on_train_begin":
+                self._watch(callbacks, name)
+        self._watch(model, "evaluate")
+
+    def watch_step(self) -> None:
+        """Watches the training step as it is now; to be called whenever it was made anew."""
+        function = self.model.train_function
+        if function is not None and not isinstance(function, _Guarded):
+            self.model.train_function = _Guarded(function, self)
+
+    def release(self) -> None:
+        """Leaves everything as it was."""
+        for holder, name in self._watched:
+            vars(holder).pop(name, None)
+        self._watched = []
+        if isinstance(self.model.train_function, _Guarded):
+            self.model.train_function = self.model.train_function.function
+
+    def _watch(self, holder: Any, name: str) -> None:
+        function = getattr(holder, name)
+        if callable(function):
+            setattr(holder, name, _Guarded(function, self))
+            self._watched.append((holder, name))
+
+
+class _Guarded:
+    """A function that tidies up when it raises."""
+
+    def __init__(self, function: Callable, guard: Guard):
+        self.function = function
+        self.guard = guard
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return self.function(*args, **kwargs)
+        except StopIteration:
+            raise
+        except BaseException:
+            self.guard.tidy_up()
+            raise

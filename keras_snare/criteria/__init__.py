@@ -1,0 +1,80 @@
+"""Which units matter: one file per criterion."""
+
+from keras_snare.criteria.activation import ActivationCriterion
+from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.data import check_data, statistics
+from keras_snare.criteria.evidence import ChannelEvidence
+from keras_snare.criteria.l1_both import L1BothCriterion
+from keras_snare.criteria.l1_in import L1InCriterion
+from keras_snare.criteria.l1_out import L1OutCriterion
+from keras_snare.criteria.live import LiveStatistics
+from keras_snare.criteria.random import RandomCriterion
+from keras_snare.criteria.scoring import score_groups
+from keras_snare.criteria.taylor import TaylorCriterion
+from keras_snare.registry import Registry
+
+CRITERIA: Registry[type[Criterion]] = Registry("criterion")
+for _name, _criterion in {
+    "activation": ActivationCriterion,
+    "l1_both": L1BothCriterion,
+    "l1_in": L1InCriterion,
+    "l1_out": L1OutCriterion,
+    "random": RandomCriterion,
+    "taylor": TaylorCriterion,
+}.items():
+    CRITERIA.register(_name, _criterion)
+
+
+def register_criterion(name: str, criterion: type[Criterion]) -> None:
+    """Makes a criterion known under a name, for every argument called `criterion`.
+
+    Args:
+        name: str, not taken yet.
+        criterion: a subclass of `Criterion` that can be made without arguments.
+
+    Raises:
+        TypeError: when `criterion` is not a subclass of `Criterion`.
+        ValueError: when the name is taken.
+    """
+    if not isinstance(criterion, type) or not issubclass(criterion, Criterion):
+        raise TypeError(
+            "Register the class of a criterion, a subclass of keras_snare.Criterion. Received: "
+            f"{criterion!r}"
+        )
+    CRITERIA.register(name, criterion)
+
+
+def get_criterion(criterion: str | Criterion) -> Criterion:
+    """Returns a criterion by name, or the object itself.
+
+    Raises:
+        ValueError: when no criterion has the name.
+        TypeError: when `criterion` is neither a name nor a `Criterion`.
+    """
+    if isinstance(criterion, str):
+        return CRITERIA.get(criterion)()
+    if not isinstance(criterion, Criterion):
+        raise TypeError(
+            f"`criterion` is a name ({', '.join(CRITERIA.names())}) or a keras_snare.Criterion. "
+            f"Received: {criterion!r}"
+        )
+    return criterion
+
+
+__all__ = [
+    "CRITERIA",
+    "ActivationCriterion",
+    "ChannelEvidence",
+    "Criterion",
+    "L1BothCriterion",
+    "L1InCriterion",
+    "L1OutCriterion",
+    "LiveStatistics",
+    "RandomCriterion",
+    "TaylorCriterion",
+    "check_data",
+    "get_criterion",
+    "register_criterion",
+    "score_groups",
+    "statistics",
+]

@@ -1,0 +1,56 @@
+"""What a criterion is."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+import numpy as np
+
+from keras_snare.criteria.evidence import ChannelEvidence
+
+
+class Criterion(ABC):
+    """Ranks the channels of a group: the lowest scores are removed first.
+
+    Subclass it, implement `score`, and pass an instance wherever a criterion is taken, or register
+    it under a name with `keras_snare.register_criterion`.
+
+    Attributes:
+        needs: `"weights"`, or `"activations"` or `"gradients"` for a criterion that looks at data;
+            such a criterion also implements `statistic`.
+        live: bool, whether `statistic` depends on the product of activation and gradient alone, so
+            that it can be collected during training from the gradients of the weights.
+
+    Example:
+
+    >>> class LargestWeight(keras_snare.Criterion):
+    ...     def score(self, channels):
+    ...         return max(abs(weights).max(axis=1) for weights in channels.weights("producer"))
+    """
+
+    needs: Literal["weights", "activations", "gradients"] = "weights"
+    live: bool = False
+
+    @abstractmethod
+    def score(self, channels: ChannelEvidence) -> np.ndarray:
+        """Returns one score per channel, shape `(channels.width,)`."""
+
+    def statistic(self, activations: Any, gradients: Any) -> Any:
+        """Reduces a batch to one figure per example and channel.
+
+        Args:
+            activations: tensor `(batch, positions, channels)`, what the readers of the channels
+                read.
+            gradients: the derivative of the examples' losses by `activations`, of the same shape;
+                None unless `needs` is `"gradients"`.
+
+        Returns:
+            Tensor `(batch, channels)`. `score` finds the mean over all examples in
+            `channels.statistic`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} needs {self.needs}, so it has to implement `statistic`."
+        )
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({options})"

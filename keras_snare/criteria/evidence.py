@@ -1,0 +1,74 @@
+"""What a criterion sees of a group of channels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_snare.graph import ChannelGroup, axis_key
+
+
+def columns(channels: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Finds where each channel lies along an axis.
+
+    Args:
+        channels: array, per position the channel there, or -1.
+        width: int, number of channels.
+
+    Returns:
+        Positions, shape `(width, most)`, and a mask of the same shape that is False where a channel
+        has fewer positions than the one with the most.
+    """
+    order = np.argsort(channels, kind="stable")
+    order = order[np.searchsorted(channels[order], 0) :]
+    counts = np.bincount(channels[order], minlength=width)
+    starts = np.cumsum(counts) - counts
+    offsets = np.arange(max(int(counts.max(initial=0)), 1))
+    valid = offsets[None, :] < counts[:, None]
+    at = np.where(valid, starts[:, None] + offsets[None, :], 0)
+    return (order[at] if order.size else np.zeros_like(at)), valid
+
+
+def by_channel(array: np.ndarray, axis: int, channels: np.ndarray, width: int) -> np.ndarray:
+    """Arranges an array as `(width, everything that belongs to the channel)`, padded with zeros."""
+    positions, valid = columns(channels, width)
+    rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
+    return (rows[positions] * valid[:, :, None]).reshape(width, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelEvidence:
+    """A group of channels, its weights, and what data showed of it.
+
+    Args:
+        group: the channels.
+        statistic: array `(width,)`, the mean over the examples of what the criterion's `statistic`
+            returned, or None for a criterion on weights.
+    """
+
+    group: ChannelGroup
+    statistic: np.ndarray | None = None
+
+    @property
+    def width(self) -> int:
+        """Number of channels."""
+        return self.group.width
+
+    def weights(self, role: str) -> list[np.ndarray]:
+        """Returns the kernels that produce the channels, or that read them.
+
+        Args:
+            role: `"producer"` or `"reader"`.
+
+        Returns:
+            One array `(width, weights per channel)` per kernel; biases and normalisations are left
+            out. A layer that is used several times counts once.
+        """
+        arrays, seen = [], set()
+        for member in self.group.with_role(role):
+            binding = member.binding
+            key = axis_key(binding.variable, binding.axis)
+            if len(binding.variable.shape) > 1 and key not in seen:
+                seen.add(key)
+                values = np.asarray(binding.variable.numpy(), dtype=np.float64)
+                arrays.append(by_channel(values, binding.axis, member.channels, self.width))
+        return arrays

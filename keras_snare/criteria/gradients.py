@@ -1,0 +1,64 @@
+"""Derivatives of the examples' losses by what layers read: the one part that differs by backend."""
+
+from typing import Any
+
+import keras
+
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import Call, Trace
+
+
+class Taps:
+    """Keeps what chosen calls read while a graph runs.
+
+    Args:
+        chosen: pairs of layer id and tensor key.
+        mark: applied to each tapped value; the call reads what it returns.
+    """
+
+    def __init__(self, chosen: set[tuple[int, int | None]], mark=lambda value: value):
+        self.chosen = chosen
+        self.mark = mark
+        self.values: dict[tuple[int, int], Any] = {}
+
+    def read(self, call: Call, key: int, value: Any) -> Any:
+        """Hook for `Trace.run`."""
+        place = (id(call.operation), key)
+        if place not in self.chosen:
+            return value
+        self.values[place] = self.mark(value)
+        return self.values[place]
+
+
+def gradients_by_taps(
+    model, graph: Trace, chosen: set, inputs: list[Any], targets: Any
+) -> tuple[Taps, dict[tuple[int, int], Any]]:
+    """Runs a batch and differentiates its mean loss by what the chosen calls read.
+
+    Returns:
+        The taps with their values, and the derivatives by the same keys.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UnsupportedModelError(
+            "Criteria on gradients need the TensorFlow backend. Received: "
+            f"{keras.backend.backend()}. Choose a criterion on weights, such as 'l1_in'."
+        )
+    import tensorflow as tf
+
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+        def mark(value):
+            copy = tf.identity(value)
+            tape.watch(copy)
+            return copy
+
+        taps = Taps(chosen, mark)
+        outputs = keras.tree.pack_sequence_as(model.output, graph.run(inputs, taps.read))
+        loss = model.compute_loss(x=None, y=targets, y_pred=outputs, training=False)
+    keys = list(taps.values)
+    slopes = tape.gradient(
+        loss,
+        [taps.values[key] for key in keys],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    return taps, dict(zip(keys, slopes, strict=True))

@@ -1,0 +1,151 @@
+"""Scores collected inside the compiled training step, from gradients that it computes anyway.
+
+For what a layer reads, the sum over a batch of activation times gradient equals the sum, over the
+weights that read the channel, of weight times gradient of the weight. So the gradients that the step
+hands to the optimizer are enough; data are not needed, and no activation is kept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.evidence import columns
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import READER, ChannelGroup, axis_key
+
+
+@dataclass(frozen=True, eq=False)
+class Tap:
+    """One kernel that reads channels: how its products are summed per channel."""
+
+    variable: Any
+    axis: int
+    positions: np.ndarray
+    valid: np.ndarray
+
+    def sums(self, gradient: Any) -> Any:
+        """Returns the sum of weight times gradient per channel."""
+        products = keras.ops.cast(self.variable, "float32") * keras.ops.cast(gradient, "float32")
+        others = [axis for axis in range(len(self.variable.shape)) if axis != self.axis]
+        along = keras.ops.sum(products, axis=others)
+        if self.positions.shape[1] == 1 and self.valid.all():
+            ordered = np.array_equal(self.positions[:, 0], np.arange(len(self.positions)))
+            if ordered and len(self.positions) == along.shape[0]:
+                return along
+        gathered = keras.ops.take(along, self.positions.reshape(-1), axis=0)
+        gathered = keras.ops.reshape(gathered, self.positions.shape)
+        return keras.ops.sum(gathered * self.valid.astype("float32"), axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """What is being collected for the model as it is: taps and sums per group, and a counter."""
+
+    taps: dict[str, list[Tap]]
+    sums: dict[str, Any]
+    steps: Any
+
+
+class LiveStatistics:
+    """Collects a criterion's statistic in the running training step.
+
+    It stands between the training step and `optimizer.apply`, so that it also sees the steps of a
+    user's own `train_step`. `attach` before the step is compiled, `follow` whenever the model was
+    cut, `detach` in the end; nothing of it is saved with model or optimizer.
+
+    Args:
+        model: a compiled model.
+        criterion: one whose `live` is true.
+    """
+
+    def __init__(self, model, criterion: Criterion):
+        self.model = model
+        self.criterion = criterion
+        self.totals: Totals | None = None
+
+    def attach(self) -> None:
+        """Starts to listen; the training step has to be compiled after this."""
+        optimizer = self.model.optimizer
+        apply = optimizer.apply
+
+        def collect_and_apply(grads, trainable_variables=None):
+            variables = trainable_variables or self.model.trainable_variables
+            self._collect(list(grads), list(variables), optimizer)
+            return apply(grads, trainable_variables)
+
+        optimizer.apply = collect_and_apply
+
+    def detach(self) -> None:
+        """Stops listening, and drops the compiled step that still does."""
+        if "apply" in vars(self.model.optimizer):
+            del self.model.optimizer.apply
+        self.model.train_function = None
+        self.totals = None
+
+    def follow(self, groups: Iterable[ChannelGroup]) -> None:
+        """Begins anew for the model as it is now.
+
+        Raises:
+            UnsupportedModelError: when a weight that reads a group's channels is not trained, so that
+                there is no gradient to collect from.
+        """
+        trained = {id(variable) for variable in self.model.trainable_variables}
+        taps = {group.name: _taps(group, trained) for group in groups}
+        sums = {name: _zeros((_width(group_taps),)) for name, group_taps in taps.items()}
+        self.totals = Totals(taps, sums, _zeros(()))
+
+    def reset(self) -> None:
+        """Forgets what was collected."""
+        for variable in (*self.totals.sums.values(), self.totals.steps):
+            variable.assign(keras.ops.zeros_like(variable))
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Returns the mean over the steps since `reset`, by group."""
+        steps = max(float(self.totals.steps.numpy()), 1.0)
+        return {name: total.numpy() / steps for name, total in self.totals.sums.items()}
+
+    def _collect(self, gradients: list, variables: list, optimizer) -> None:
+        found = {
+            id(variable): keras.ops.convert_to_tensor(gradient)
+            for variable, gradient in zip(variables, gradients, strict=True)
+            if gradient is not None
+        }
+        scale = optimizer.scale_loss(keras.ops.ones(()))
+        for name, taps in self.totals.taps.items():
+            parts = [tap.sums(found[id(tap.variable)]) for tap in taps if id(tap.variable) in found]
+            if not parts:
+                continue
+            products = sum(parts[1:], parts[0]) / keras.ops.cast(scale, "float32")
+            products = keras.ops.reshape(products, (1, 1, -1))
+            figures = self.criterion.statistic(products, keras.ops.ones_like(products))[0]
+            figures = keras.ops.where(keras.ops.isfinite(figures), figures, 0.0)
+            self.totals.sums[name].assign_add(figures)
+        self.totals.steps.assign_add(1.0)
+
+
+def _taps(group: ChannelGroup, trained: set[int]) -> list[Tap]:
+    taps: dict[tuple[int, int], Tap] = {}
+    for member in group.with_role(READER):
+        binding = member.binding
+        if id(binding.variable) not in trained:
+            raise UnsupportedModelError(
+                f"Layer {binding.layer.name!r}, which reads the units of layer {group.name!r}, is "
+                "not trained, so training gives no gradient to score them by. Give "
+                "`scoring_data=(x, y)`, choose a criterion on weights such as 'l1_in', or leave "
+                "the layer out with `layers=`."
+            )
+        key = axis_key(binding.variable, binding.axis)
+        taps[key] = Tap(binding.variable, key[1], *columns(member.channels, group.width))
+    return list(taps.values())
+
+
+def _width(taps: list[Tap]) -> int:
+    return len(taps[0].positions)
+
+
+def _zeros(shape: tuple) -> keras.Variable:
+    return keras.Variable(np.zeros(shape), dtype="float32", trainable=False, aggregation="sum")

@@ -1,0 +1,45 @@
+"""Scores for the groups of a model, checked."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.evidence import ChannelEvidence
+from keras_snare.graph import ChannelGroup
+
+
+def score_groups(
+    chosen: Iterable[ChannelGroup],
+    criterion: Criterion,
+    statistics: dict[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Scores every channel of the chosen groups.
+
+    Args:
+        chosen: the groups.
+        criterion: what to score by.
+        statistics: per group the mean of the criterion's statistic, for a criterion on data.
+
+    Returns:
+        Group name to array `(width,)`.
+
+    Raises:
+        ValueError: when the criterion returns another shape, or NaN.
+    """
+    scores = {}
+    for group in chosen:
+        evidence = ChannelEvidence(group, None if statistics is None else statistics[group.name])
+        found = np.asarray(criterion.score(evidence), dtype=np.float64)
+        if found.shape != (group.width,):
+            raise ValueError(
+                f"A criterion returns one score per channel. Expected from {criterion!r} for "
+                f"layer {group.name!r} the shape ({group.width},). Received: {found.shape}."
+            )
+        if np.isnan(found).any():
+            raise ValueError(
+                f"{criterion!r} returned NaN for layer {group.name!r}. Check its weights, and the "
+                "data, for NaN."
+            )
+        scores[group.name] = found
+    return scores

@@ -1,0 +1,28 @@
+"""Keras model to channel groups and costs."""
+
+from keras_snare.graph.cost import LayerCost, ModelCost, cost, group_sizes, model_cost, saving
+from keras_snare.graph.groups import ChannelGroup, ChannelGroups, Member, channel_groups
+from keras_snare.graph.trace import Call, Trace, trace
+from keras_snare.graph.view import PRODUCER, READER, THROUGH, Binding, CallView, axis_key
+
+__all__ = [
+    "PRODUCER",
+    "READER",
+    "THROUGH",
+    "Binding",
+    "Call",
+    "CallView",
+    "ChannelGroup",
+    "ChannelGroups",
+    "LayerCost",
+    "Member",
+    "ModelCost",
+    "Trace",
+    "axis_key",
+    "channel_groups",
+    "cost",
+    "group_sizes",
+    "model_cost",
+    "saving",
+    "trace",
+]

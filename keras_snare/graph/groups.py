@@ -1,0 +1,238 @@
+"""Channel groups: what is cut together, found from the graph alone."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from keras_snare.graph.channels import ChannelSpace, Labels
+from keras_snare.graph.rules import rule_for
+from keras_snare.graph.trace import Trace, argument_keys, trace
+from keras_snare.graph.view import PRODUCER, READER, Binding, CallView, Work, axis_key
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One axis of a variable that takes part in a group.
+
+    Args:
+        binding: the axis and its role.
+        channels: array, for each position of the axis the group's channel there, or -1.
+    """
+
+    binding: Binding
+    channels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelGroup:
+    """Units of one or more layers that can only be cut together.
+
+    Args:
+        name: str, name of the first layer that produces the units.
+        layers: names of all layers that produce them.
+        width: int, number of channels: of sets of units that stand or fall together.
+        reasons: channel to the reason why it cannot be cut, for those that cannot.
+        members: the axes of variables that follow the group.
+        roots: array, the label that stands for each channel.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    width: int
+    reasons: dict[int, str]
+    members: tuple[Member, ...] = field(repr=False)
+    roots: np.ndarray = field(repr=False)
+
+    @property
+    def prunable(self) -> bool:
+        """Whether any channel can go: at least one must stay."""
+        return self.width > 1 and len(self.reasons) < self.width
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing of the group can be cut, or None."""
+        if self.prunable:
+            return None
+        return next(iter(self.reasons.values()), "it has a single unit, and one must stay")
+
+    @cached_property
+    def free(self) -> np.ndarray:
+        """Channels that may be cut."""
+        return np.array([at for at in range(self.width) if at not in self.reasons], dtype=np.int64)
+
+    def with_role(self, role: str) -> list[Member]:
+        """Members that produce the units, or that read them."""
+        return [member for member in self.members if member.binding.role == role]
+
+
+class ChannelGroups:
+    """The channel groups of a model, as `keras_snare.channel_groups` returns them.
+
+    Iterating gives `ChannelGroup`s in the order of the graph; indexing takes the name of any layer
+    that produces the units. Printing shows what is cut together, and what cannot be and why.
+    """
+
+    def __init__(self, graph: Trace, space: ChannelSpace, calls: list[CallView], labels: dict):
+        self.trace = graph
+        self.calls = calls
+        self.labels = labels
+        self.roots = space.roots()
+        self.bindings: list[Binding] = [one for call in calls for one in call.bindings]
+        self.work: list[Work] = [one for call in calls for one in call.work]
+        self.groups = _groups(space, self.roots, self.bindings)
+        self._units = space.labels_by_owner()
+        self._by_layer = {layer: group for group in self.groups for layer in group.layers}
+
+    def __iter__(self):
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __contains__(self, layer: str) -> bool:
+        return layer in self._by_layer
+
+    def __getitem__(self, layer: str) -> ChannelGroup:
+        if layer not in self._by_layer:
+            raise KeyError(
+                f"No layer named {layer!r} produces channels. Layers that do: "
+                f"{', '.join(self._by_layer) or 'none'}."
+            )
+        return self._by_layer[layer]
+
+    def prunable(self) -> list[ChannelGroup]:
+        """Groups of which something can be cut."""
+        return [group for group in self.groups if group.prunable]
+
+    def units(self, layer: str) -> np.ndarray:
+        """Returns, per output unit of a layer, the root of its channel."""
+        return self.roots[self._units[layer]]
+
+    def kept(self, labels: Labels, removed: np.ndarray) -> np.ndarray:
+        """Tells for each position whether it stays when the channels `removed` (roots) go."""
+        return ~np.isin(self.roots[labels], removed)
+
+    def __str__(self) -> str:
+        lines = []
+        for group in self.groups:
+            lines.append(f"{group.name}: {group.width} channels")
+            if group.layers[1:]:
+                lines.append(f"    cut together with {', '.join(group.layers[1:])}")
+            followers = dict.fromkeys(
+                f"{member.binding.layer.name} ({member.binding.role})"
+                for member in group.members
+                if member.binding.role != PRODUCER
+            )
+            if followers:
+                lines.append(f"    followed by {', '.join(followers)}")
+            if not group.prunable:
+                lines.append(f"    cannot be cut: {group.reason}")
+            elif group.reasons:
+                lines.append(
+                    f"    {len(group.reasons)} of them cannot be cut: "
+                    f"{next(iter(group.reasons.values()))}"
+                )
+        return "\n".join(lines)
+
+
+def channel_groups(model) -> ChannelGroups:
+    """Finds which units of a model can be cut, and what has to be cut with them.
+
+    Only the graph is read, no weight. Print the result to see the groups of coupled layers and,
+    for what cannot be cut, the reason.
+
+    Args:
+        model: a built Sequential or functional Keras model.
+
+    Returns:
+        `ChannelGroups`, one `ChannelGroup` per set of coupled layers.
+
+    Raises:
+        UnsupportedModelError: when the model has no graph (not built, or subclassed).
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, name="hidden"),
+    ...                           keras.layers.Dense(2, name="logits")])
+    >>> groups = keras_snare.channel_groups(model)
+    >>> groups["hidden"].width, groups["logits"].reason
+    (8, "its width is the model's output")
+
+    Reference:
+        Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023.
+    """
+    graph = trace(model)
+    space = ChannelSpace()
+    labels: dict[int, dict] = {key: {} for key in graph.inputs}
+    calls = [_follow(call, graph, space, labels) for call in graph.calls]
+    _join_shared_variables(calls, space)
+    for key in graph.outputs:
+        space.freeze_output(labels[key])
+    return ChannelGroups(graph, space, calls, labels)
+
+
+def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> CallView:
+    keys = argument_keys(call)
+    view = CallView(
+        call.operation,
+        keys,
+        tuple(graph.shape(key) for key in keys),
+        tuple(graph.shape(key) for key in call.outputs),
+        tuple(labels[key] for key in keys),
+        space,
+    )
+    rule = rule_for(call.operation)
+    if rule is None:
+        kind = type(call.operation).__name__
+        view.freeze_other_axes((), f"reads it, an operation without a rule ({kind})")
+        outputs = [{} for _ in call.outputs]
+    else:
+        outputs = rule(view)
+    labels.update(zip(call.outputs, outputs, strict=True))
+    return view
+
+
+def _join_shared_variables(calls: list[CallView], space: ChannelSpace) -> None:
+    """Couples the calls of a layer that is used several times: its weights are cut once."""
+    bound: dict[tuple[int, int], Labels] = {}
+    for call in calls:
+        for binding in call.bindings:
+            key = axis_key(binding.variable, binding.axis)
+            if key in bound:
+                space.join(bound[key], binding.labels)
+            else:
+                bound[key] = binding.labels
+    for call in calls:
+        for key in call.fixed_axes & bound.keys():
+            space.freeze(bound[key], f"{call.name} is also applied to a tensor of fixed width")
+
+
+def _groups(space: ChannelSpace, roots: np.ndarray, bindings: list[Binding]) -> list[ChannelGroup]:
+    reasons = space.reasons(roots)
+    component = np.full(len(roots), -1, dtype=np.int64)
+    number = np.full(len(roots), -1, dtype=np.int64)
+    own, names = [], []
+    labels_of = space.labels_by_dimension()
+    for index, dimensions in enumerate(space.components(roots)):
+        found = roots[np.concatenate([labels_of[one] for one in dimensions])].tolist()
+        own.append(np.array(list(dict.fromkeys(found)), dtype=np.int64))
+        component[own[-1]] = index
+        number[own[-1]] = np.arange(len(own[-1]))
+        names.append(tuple(dict.fromkeys(space.owner(one) for one in dimensions)))
+    members: list[list[Member]] = [[] for _ in own]
+    for binding in bindings:
+        at = roots[binding.labels]
+        for index in np.unique(component[at]).tolist():
+            if index >= 0:
+                channels = np.where(component[at] == index, number[at], -1)
+                members[index].append(Member(binding, channels))
+    groups = []
+    for layers, channels, following in zip(names, own, members, strict=True):
+        frozen = {at: reasons[root] for at, root in enumerate(channels.tolist()) if root in reasons}
+        groups.append(
+            ChannelGroup(layers[0], layers, len(channels), frozen, tuple(following), channels)
+        )
+    return groups
+
+
+__all__ = ["PRODUCER", "READER", "ChannelGroup", "ChannelGroups", "Member", "channel_groups"]

@@ -1,0 +1,15 @@
+"""Scores and costs to decisions: no Keras training in here."""
+
+from keras_snare.policy.one_shot import SCOPES, lowest, one_shot
+from keras_snare.policy.selection import check_layers, select_groups
+from keras_snare.policy.snare import Proposal, SnarePolicy
+
+__all__ = [
+    "SCOPES",
+    "Proposal",
+    "SnarePolicy",
+    "check_layers",
+    "lowest",
+    "one_shot",
+    "select_groups",
+]

@@ -1,0 +1,68 @@
+"""How many channels each group loses when a share is removed at once."""
+
+from collections.abc import Iterable, Mapping
+from math import ceil
+
+import numpy as np
+
+from keras_snare.graph import ChannelGroup
+
+SCOPES = ("local", "global")
+
+
+def lowest(group: ChannelGroup, scores: np.ndarray, remove: int) -> np.ndarray:
+    """Returns the channels (roots) with the lowest scores among those that may go.
+
+    One channel of the group stays in any case. Equal scores go in the order of the units.
+    """
+    remove = min(remove, len(group.free), group.width - 1)
+    order = np.argsort(scores[group.free], kind="stable")
+    return group.roots[group.free[order[:remove]]]
+
+
+def one_shot(
+    chosen: Iterable[ChannelGroup],
+    scores: Mapping[str, np.ndarray],
+    amount: float,
+    scope: str,
+    round_to: int | None = None,
+) -> np.ndarray:
+    """Chooses the channels to remove at once.
+
+    Args:
+        chosen: the groups to cut.
+        scores: per group one score per channel.
+        amount: float, share of the channels: of each group, or of all groups together.
+        scope: `"local"` (the same share of each group) or `"global"` (the lowest of all, each
+            group's scores divided by their root mean square first, as Molchanov 2016 does).
+        round_to: int or None, widths stay multiples of it.
+
+    Returns:
+        Array of roots.
+    """
+    chosen = list(chosen)
+    if scope == "local":
+        counts = {group.name: int(amount * group.width + 1e-9) for group in chosen}
+    else:
+        counts = _global_counts(chosen, scores, amount)
+    removed = [np.array([], dtype=np.int64)]
+    for group in chosen:
+        keep = group.width - counts[group.name]
+        multiple = round_to or 1
+        keep = max(ceil(keep / multiple), 1) * multiple
+        removed.append(lowest(group, scores[group.name], max(group.width - keep, 0)))
+    return np.concatenate(removed)
+
+
+def _global_counts(chosen, scores, amount: float) -> dict[str, int]:
+    if not chosen:
+        return {}
+    normalized = []
+    for group in chosen:
+        own = scores[group.name][group.free]
+        normalized.append(own / max(float(np.sqrt(np.mean(own**2))), 1e-12))
+    owner = np.repeat(np.arange(len(chosen)), [len(part) for part in normalized])
+    order = np.argsort(np.concatenate(normalized), kind="stable")
+    total = int(amount * sum(group.width for group in chosen) + 1e-9)
+    counts = np.bincount(owner[order[:total]], minlength=len(chosen))
+    return {group.name: int(count) for group, count in zip(chosen, counts, strict=True)}

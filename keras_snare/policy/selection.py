@@ -1,0 +1,76 @@
+"""Which groups a user means."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import ChannelGroup, ChannelGroups
+
+
+def check_layers(layers: Any) -> None:
+    """Checks the argument `layers` before there is a model.
+
+    Raises:
+        TypeError: when it is not made of names, regular expressions, classes or a predicate.
+    """
+    for one in _as_list(layers):
+        known = isinstance(one, (str, re.Pattern)) or callable(one)
+        if not known:
+            raise TypeError(
+                "`layers` is a layer name, a regular expression, a layer class, a predicate on "
+                f"layers, or a list of these. Received: {one!r}"
+            )
+
+
+def select_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:
+    """Returns the prunable groups of which a chosen layer produces the units.
+
+    Args:
+        groups: of the model.
+        layers: None for all; names, regular expressions that match a whole name, layer classes, or
+            a predicate that takes a layer.
+
+    Raises:
+        UnsupportedModelError: when nothing in the model can be cut; the reasons are listed.
+        ValueError: when `layers` matches nothing that can be cut.
+    """
+    prunable = groups.prunable()
+    if not prunable:
+        reasons = "; ".join(f"{group.name}: {group.reason}" for group in groups) or "no such layer"
+        raise UnsupportedModelError(f"The model has no layer whose units can be cut ({reasons}).")
+    if layers is None:
+        return prunable
+    producers = {call.name: call.layer for call in groups.calls}
+    chosen = [
+        group for group in prunable if any(_means(layers, producers[name]) for name in group.layers)
+    ]
+    if not chosen:
+        names = ", ".join(name for group in prunable for name in group.layers)
+        raise ValueError(
+            f"`layers` matches no layer whose units can be cut. Received: {layers!r}. "
+            f"Layers that can be cut: {names}."
+        )
+    return chosen
+
+
+def _as_list(layers: Any) -> Iterable:
+    if layers is None:
+        return []
+    return layers if isinstance(layers, (list, tuple, set, frozenset)) else [layers]
+
+
+def _means(layers: Any, layer) -> bool:
+    return any(_matches(one, layer) for one in _as_list(layers))
+
+
+def _matches(one: str | re.Pattern | type | Callable, layer) -> bool:
+    if isinstance(one, str):
+        return one == layer.name or re.fullmatch(one, layer.name) is not None
+    if isinstance(one, re.Pattern):
+        return one.fullmatch(layer.name) is not None
+    if isinstance(one, type) and issubclass(one, keras.layers.Layer):
+        return isinstance(layer, one)
+    return bool(one(layer))

@@ -1,0 +1,152 @@
+"""SNARE's search as a state machine: which layer to cut next, and by how much."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from keras_snare.records import GroupSize
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One trial to make.
+
+    Args:
+        layer: str, name of the group to cut.
+        share: float, share of its units to remove.
+        remove: int, that share in units.
+        width: int, units it has.
+    """
+
+    layer: str
+    share: float
+    remove: int
+    width: int
+
+
+class SnarePolicy:
+    """Decides, trial by trial, which layer to cut by what share.
+
+    Every layer has a score, its share of the network's neurons plus `beta` times the share of the
+    parameters plus `gamma` times the share of the FLOPs that would go with it, and a step. The layer
+    with the greatest score times step is cut by its step. A rejected trial halves the step; below
+    `min_step` the layer leaves the search. Where half the step would remove as many units as were
+    just refused, it is halved again, since that trial has been made.
+
+    The policy knows neither Keras nor training: `propose`, then `accept` or `reject`, until
+    `propose` returns None.
+
+    Args:
+        first_step: float, share of a layer that its first trial removes, 0 < first_step < 1.
+        min_step: float, a layer whose step falls below leaves the search.
+        beta: float, weight of the parameters.
+        gamma: float, weight of the FLOPs.
+        max_trials: int or None, trials after which the search ends.
+        round_to: int or None, widths stay multiples of it.
+
+    Raises:
+        ValueError: when a number is out of its range.
+
+    Example:
+
+    >>> policy = SnarePolicy()
+    >>> sizes = {"wide": GroupSize(100, 5000, 9000), "narrow": GroupSize(10, 500, 900)}
+    >>> policy.propose(sizes, GroupSize(120, 6000, 10000))
+    Proposal(layer='wide', share=0.64, remove=64, width=100)
+
+    Reference:
+        Viehmann, master thesis, KIT 2020 (chapter 5).
+    """
+
+    def __init__(
+        self,
+        *,
+        first_step: float = 0.64,
+        min_step: float = 0.08,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        max_trials: int | None = None,
+        round_to: int | None = None,
+    ):
+        _check(first_step, min_step, beta, gamma, max_trials, round_to)
+        self.first_step = first_step
+        self.min_step = min_step
+        self.beta = beta
+        self.gamma = gamma
+        self.max_trials = max_trials
+        self.round_to = round_to or 1
+        self.steps: dict[str, float] = {}
+        self.trials = 0
+        self.pending: Proposal | None = None
+
+    def propose(self, sizes: Mapping[str, GroupSize], total: GroupSize) -> Proposal | None:
+        """Returns the next trial, or None when the search is over.
+
+        Args:
+            sizes: the prunable groups as they are now.
+            total: the whole network: all units, parameters, FLOPs.
+        """
+        if self.pending is not None:
+            raise RuntimeError("The last proposal was neither accepted nor rejected.")
+        if self.max_trials is not None and self.trials >= self.max_trials:
+            return None
+        best, best_value = None, 0.0
+        for layer, size in sizes.items():
+            step = self.steps.setdefault(layer, self.first_step)
+            value = self.score(size, total) * step
+            remove = self.units_to_remove(size.width, step)
+            if step >= self.min_step and remove and (best is None or value > best_value):
+                best, best_value = Proposal(layer, step, remove, size.width), value
+        self.pending = best
+        self.trials += best is not None
+        return best
+
+    def score(self, size: GroupSize, total: GroupSize) -> float:
+        """Returns what a layer weighs in the network (formulas 5.3 to 5.5 of the thesis)."""
+        return (
+            size.width / max(total.width, 1)
+            + self.beta * size.params / max(total.params, 1)
+            + self.gamma * size.flops / max(total.flops, 1)
+        )
+
+    def units_to_remove(self, width: int, step: float) -> int:
+        """Returns how many of `width` units a step removes: one at least, never all."""
+        keep = width - max(1, int(step * width + 1e-9))
+        keep = max(ceil(keep / self.round_to), 1) * self.round_to
+        return max(width - keep, 0)
+
+    def accept(self) -> None:
+        """The proposal was carried out for good."""
+        self._settle()
+
+    def reject(self) -> None:
+        """The proposal was undone."""
+        refused = self._settle()
+        step = refused.share / 2
+        while (
+            step >= self.min_step and self.units_to_remove(refused.width, step) >= refused.remove
+        ):
+            step /= 2
+        self.steps[refused.layer] = step
+
+    def _settle(self) -> Proposal:
+        if self.pending is None:
+            raise RuntimeError("There is no proposal to accept or reject; call propose() first.")
+        settled, self.pending = self.pending, None
+        return settled
+
+
+def _check(first_step, min_step, beta, gamma, max_trials, round_to) -> None:
+    if not 0 < first_step < 1:
+        raise ValueError(f"`first_step` lies between 0 and 1. Received: first_step={first_step!r}")
+    if not 0 < min_step <= first_step:
+        raise ValueError(
+            f"`min_step` lies between 0 and first_step={first_step}. Received: "
+            f"min_step={min_step!r}"
+        )
+    for name, weight in (("beta", beta), ("gamma", gamma)):
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"`{name}` is a number, 0 or more. Received: {name}={weight!r}")
+    for name, count in (("max_trials", max_trials), ("round_to", round_to)):
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ValueError(f"`{name}` is an integer, 1 or more, or None. Received: {name}={count!r}")

@@ -1,0 +1,94 @@
+"""One cut, whole: graph, scores, choice, surgery, report."""
+
+import numbers
+from typing import Any
+
+from keras_snare.criteria import Criterion, check_data, get_criterion, score_groups, statistics
+from keras_snare.graph import channel_groups, model_cost
+from keras_snare.policy import SCOPES, check_layers, one_shot, select_groups
+from keras_snare.records import PruneReport
+from keras_snare.surgery import plan_for, remove, width_changes
+
+
+def prune(
+    model,
+    amount: float,
+    *,
+    criterion: str | Criterion = "l1_in",
+    scope: str = "global",
+    data: Any = None,
+    layers: Any = None,
+    round_to: int | None = None,
+) -> PruneReport:
+    """Removes a share of a model's units at once, in place.
+
+    Use it on a trained model, and fine-tune afterwards; `SnareCallback` finds the share by itself.
+
+    Args:
+        model: a built Sequential or functional Keras model; compiled, if the criterion needs
+            gradients.
+        amount: float, share of the units to remove, 0 < amount < 1. At least one unit of each layer
+            stays.
+        criterion: name or `Criterion`; units with the lowest scores go.
+        scope: `"global"` compares units of all layers, `"local"` takes the share of each layer.
+        data: `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset, for criteria that look
+            at data.
+        layers: names, regular expressions, layer classes or a predicate; None for all.
+        round_to: int or None, widths stay multiples of it.
+
+    Returns:
+        `PruneReport`.
+
+    Raises:
+        ValueError, TypeError: for arguments out of range; nothing has changed then.
+        UnsupportedModelError: when the model cannot be cut; nothing has changed.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)])
+    >>> keras_snare.prune(model, 0.5).params_after
+    30
+
+    Reference:
+        Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017; for the global scope
+        Molchanov et al., ICLR 2017.
+    """
+    criterion = get_criterion(criterion)
+    _check(amount, scope, round_to, criterion, data, layers)
+    groups = channel_groups(model)
+    chosen = select_groups(groups, layers)
+    if criterion.needs == "gradients" and not getattr(model, "compiled", False):
+        raise ValueError(
+            f"{criterion!r} needs gradients of the loss. Call model.compile(..., loss=...) first."
+        )
+    found = None
+    if criterion.needs != "weights":
+        found = statistics(model, groups, chosen, criterion, data)
+    scores = score_groups(chosen, criterion, found)
+    removed = one_shot(chosen, scores, amount, scope, round_to)
+    before = model_cost(groups)
+    changes, plan = width_changes(groups, removed), plan_for(groups, removed)
+    remove(model, groups, removed)
+    after = model_cost(channel_groups(model))
+    return PruneReport(changes, before.params, after.params, before.flops, after.flops, plan)
+
+
+def _check(amount, scope, round_to, criterion, data, layers) -> None:
+    if not isinstance(amount, numbers.Real) or not 0 < amount < 1:
+        raise ValueError(
+            f"`amount` is the share of units to remove, between 0 and 1. Received: amount={amount!r}"
+        )
+    if scope not in SCOPES:
+        raise ValueError(f"`scope` is one of {', '.join(SCOPES)}. Received: scope={scope!r}")
+    if round_to is not None and (not isinstance(round_to, int) or round_to < 1):
+        raise ValueError(
+            f"`round_to` is an integer, 1 or more, or None. Received: round_to={round_to!r}"
+        )
+    if criterion.needs != "weights" and data is None:
+        raise ValueError(
+            f"{criterion!r} looks at data. Give `data=(x, y)`, or choose a criterion on weights: "
+            "'l1_in', 'l1_out', 'l1_both'."
+        )
+    if data is not None:
+        check_data(data, "data", criterion.needs == "gradients")
+    check_layers(layers)

@@ -1,0 +1,171 @@
+"""Plain data that travels between the packages."""
+
+import json
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from keras_snare.errors import InvalidPlanError
+
+
+def _indices(layer: str, keep: Iterable[int]) -> tuple[int, ...]:
+    if isinstance(keep, (str, bytes)) or not isinstance(keep, Iterable):
+        raise InvalidPlanError(
+            f"A plan names the unit indices to keep of each layer. Received for layer {layer!r}: "
+            f"{keep!r}. Give a list of integers."
+        )
+    try:
+        indices = [operator.index(index) for index in keep]
+    except TypeError as error:
+        raise InvalidPlanError(
+            f"Unit indices are integers. Received for layer {layer!r}: {error}."
+        ) from None
+    if len(set(indices)) != len(indices):
+        raise InvalidPlanError(
+            f"Each unit index may stand once in a plan. Received for layer {layer!r}: repeated "
+            "indices. Remove the repetitions."
+        )
+    return tuple(sorted(indices))
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """What to keep: layer name to the indices of its output units that stay.
+
+    Layers that are not named stay whole, except where they are coupled to a named one.
+
+    Args:
+        keep: mapping from the name of a layer to the indices of the units or filters to keep.
+
+    Raises:
+        InvalidPlanError: when `keep` is not a mapping of names to distinct integers.
+
+    Example:
+
+    >>> PrunePlan({"conv1": [4, 0]}).to_json()
+    '{"keep": {"conv1": [0, 4]}}'
+    """
+
+    keep: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self):
+        if not isinstance(self.keep, Mapping):
+            raise InvalidPlanError(
+                "A plan is a mapping from layer names to the unit indices to keep. "
+                f"Received: {self.keep!r}"
+            )
+        keep = {str(name): _indices(str(name), indices) for name, indices in self.keep.items()}
+        object.__setattr__(self, "keep", keep)
+
+    def to_json(self) -> str:
+        """Returns the plan as a JSON object, to be read by `from_json`."""
+        return json.dumps({"keep": {name: list(kept) for name, kept in self.keep.items()}})
+
+    @classmethod
+    def from_json(cls, text: str) -> "PrunePlan":
+        """Reads a plan that `to_json` wrote."""
+        return cls(json.loads(text)["keep"])
+
+
+@dataclass(frozen=True)
+class WidthChange:
+    """One group of coupled layers, before and after a cut."""
+
+    layer: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class GroupSize:
+    """What a policy knows of one group: its width and what removing all of it would save.
+
+    Args:
+        width: int, units that the group has now.
+        params: int, parameters that lie in the group's units and in the weights that read them.
+        flops: int, floating-point operations that disappear with the group.
+    """
+
+    width: int
+    params: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial of a search, as it is reported.
+
+    Args:
+        trial: int, counted from 1.
+        epoch: int, epoch of `fit` (counted from 1) at whose end the verdict fell.
+        layer: str, the group that was cut, by the name of its first layer.
+        width_before, width_after: int, units of the layer.
+        share: float, share of the units that the policy wanted to remove.
+        epochs: int, epochs of retraining that the trial took; 0 when none was needed.
+        metric: float, the monitored metric that decided.
+        best: float, the best metric seen when the trial was judged.
+        accepted: bool, the verdict.
+        params, flops: int, of the model with the cut in place.
+        reason: str, the verdict in words.
+    """
+
+    trial: int
+    epoch: int
+    layer: str
+    width_before: int
+    width_after: int
+    share: float
+    epochs: int
+    metric: float
+    best: float
+    accepted: bool
+    params: int
+    flops: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """What one cut did.
+
+    Args:
+        changes: widths per group, before and after.
+        params_before, params_after: int, parameters of the model.
+        flops_before, flops_after: int, floating-point operations for one example.
+        plan: the plan that was carried out.
+    """
+
+    changes: tuple[WidthChange, ...]
+    params_before: int
+    params_after: int
+    flops_before: int
+    flops_after: int
+    plan: PrunePlan = field(repr=False)
+
+    @property
+    def params_ratio(self) -> float:
+        """Parameters before over parameters after."""
+        return self.params_before / self.params_after
+
+    @property
+    def flops_ratio(self) -> float:
+        """Floating-point operations before over after."""
+        return self.flops_before / max(self.flops_after, 1)
+
+    def to_json(self) -> str:
+        """Returns every figure, and the plan, as a JSON object."""
+        figures = {name: value for name, value in asdict(self).items() if name != "plan"}
+        figures["keep"] = {name: list(kept) for name, kept in self.plan.keep.items()}
+        return json.dumps(figures)
+
+    def __str__(self) -> str:
+        lines = [f"{change.layer}: {change.before} -> {change.after}" for change in self.changes]
+        lines.append(
+            f"parameters {self.params_before:,} -> {self.params_after:,} "
+            f"({self.params_ratio:.2f} times fewer)"
+        )
+        lines.append(
+            f"FLOPs {self.flops_before:,} -> {self.flops_after:,} "
+            f"({self.flops_ratio:.2f} times fewer)"
+        )
+        return "\n".join(lines)

@@ -1,0 +1,5 @@
+"""Rows, tables and figures of what was done."""
+
+from keras_snare.report.compression import CompressionReport
+
+__all__ = ["CompressionReport"]

@@ -1,0 +1,96 @@
+"""What a search did, for people and for programs."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from rich.table import Table
+
+from keras_snare.graph.cost import rendered
+from keras_snare.records import TrialRow
+
+
+@dataclass
+class CompressionReport:
+    """The course and the result of a search; `summary()` is for reading, `to_json()` for tools.
+
+    Args:
+        monitor: str, the metric that decided.
+        eps: float, accepted loss of it.
+        rows: one `TrialRow` per trial that was judged.
+        params_before, params_after: int, parameters of the model.
+        flops_before, flops_after: int, floating-point operations for one example.
+        baseline: float or None, the metric before the first cut.
+        best: float or None, the best metric seen.
+        metric: float or None, the metric of the model as it was left.
+        retraining_epochs: int, epochs of `fit` that went into trials.
+        finished: bool, whether the search came to its end by itself.
+    """
+
+    monitor: str
+    eps: float
+    params_before: int
+    flops_before: int
+    params_after: int
+    flops_after: int
+    rows: list[TrialRow] = field(default_factory=list)
+    baseline: float | None = None
+    best: float | None = None
+    metric: float | None = None
+    retraining_epochs: int = 0
+    finished: bool = False
+
+    @property
+    def params_ratio(self) -> float:
+        """Parameters before over parameters after."""
+        return self.params_before / self.params_after
+
+    @property
+    def flops_ratio(self) -> float:
+        """Floating-point operations before over after."""
+        return self.flops_before / max(self.flops_after, 1)
+
+    @property
+    def accepted(self) -> int:
+        """Number of accepted trials."""
+        return sum(row.accepted for row in self.rows)
+
+    def summary(self) -> str:
+        """Returns the trials as a table, and the result below it."""
+        table = Table()
+        columns = ("trial", "epoch", "layer", "width", "epochs", self.monitor, "parameters", "FLOPs")
+        for name in columns:
+            table.add_column(name, justify="left" if name == "layer" else "right")
+        table.add_column("verdict")
+        for row in self.rows:
+            table.add_row(
+                str(row.trial),
+                str(row.epoch),
+                row.layer,
+                f"{row.width_before} -> {row.width_after}",
+                str(row.epochs),
+                f"{row.metric:.4f}",
+                f"{row.params:,}",
+                f"{row.flops:,}",
+                row.reason,
+            )
+        return f"{rendered(table)}\n{self._result()}"
+
+    def _result(self) -> str:
+        def figure(value):
+            return "unknown" if value is None else f"{value:.4f}"
+
+        end = "The search is finished." if self.finished else "Training ended before the search."
+        return (
+            f"Parameters {self.params_before:,} -> {self.params_after:,} "
+            f"({self.params_ratio:.2f} times fewer), FLOPs {self.flops_before:,} -> "
+            f"{self.flops_after:,} ({self.flops_ratio:.2f} times fewer)\n"
+            f"{self.monitor} {figure(self.metric)}, best seen {figure(self.best)}, "
+            f"accepted loss {self.eps:g}\n"
+            f"{self.accepted} of {len(self.rows)} trials accepted, {self.retraining_epochs} epochs "
+            f"of retraining. {end}"
+        )
+
+    def to_json(self) -> str:
+        """Returns every figure as a JSON object."""
+        ratios = {"params_ratio": self.params_ratio, "flops_ratio": self.flops_ratio}
+        return json.dumps({**asdict(self), **ratios})

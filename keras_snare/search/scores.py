@@ -1,0 +1,70 @@
+"""Where the scores of a search come from: weights, the user's data, or the training step."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_snare.criteria import Criterion, LiveStatistics, score_groups, statistics
+from keras_snare.graph import ChannelGroup, ChannelGroups
+
+Statistics = dict[str, np.ndarray] | None
+
+
+class ScoreSource:
+    """Gives scores for the model as it is, however the criterion gets them.
+
+    Args:
+        model: the model.
+        criterion: what to score by.
+        data: the user's data for the criterion, or None.
+    """
+
+    def __init__(self, model, criterion: Criterion, data: Any = None):
+        self.model = model
+        self.criterion = criterion
+        self.data = data
+        listens = criterion.needs != "weights" and data is None
+        self.live = LiveStatistics(model, criterion) if listens else None
+
+    def attach(self, chosen: list[ChannelGroup]) -> None:
+        """Starts to collect in the training step, if that is where the scores come from."""
+        if self.live is not None:
+            self.live.follow(chosen)
+            self.live.attach()
+
+    def detach(self) -> None:
+        """Stops collecting."""
+        if self.live is not None:
+            self.live.detach()
+
+    def epoch_began(self) -> None:
+        """Scores are those of one epoch."""
+        if self.live is not None:
+            self.live.reset()
+
+    def collected(self) -> Statistics:
+        """What the training step collected since the epoch began."""
+        return None if self.live is None else self.live.statistics()
+
+    def follow(self, chosen: list[ChannelGroup]) -> None:
+        """Collects for the model as it is now."""
+        if self.live is not None:
+            self.live.follow(chosen)
+
+    @property
+    def totals(self) -> Any:
+        """What is being collected; `put_back` takes it when a cut is undone."""
+        return None if self.live is None else self.live.totals
+
+    def put_back(self, totals: Any) -> None:
+        """Goes on with what was collected for the model that an undone cut restores."""
+        if self.live is not None:
+            self.live.totals = totals
+
+    def scores(
+        self, groups: ChannelGroups, chosen: list[ChannelGroup], collected: Statistics
+    ) -> dict[str, np.ndarray]:
+        """Returns scores for the chosen groups."""
+        if self.criterion.needs != "weights" and self.data is not None:
+            collected = statistics(self.model, groups, chosen, self.criterion, self.data)
+        return score_groups(chosen, self.criterion, collected)

@@ -1,0 +1,215 @@
+"""A search on a live model: cut, judge, keep or undo. `fit` or another driver trains in between."""
+
+import gc
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_snare.graph import ChannelGroups, channel_groups, group_sizes, model_cost
+from keras_snare.policy import Proposal, SnarePolicy, lowest, select_groups
+from keras_snare.records import GroupSize, TrialRow
+from keras_snare.report import CompressionReport
+from keras_snare.search.metric import Objective
+from keras_snare.search.scores import ScoreSource, Statistics
+from keras_snare.surgery import Snapshot, remove
+
+
+@dataclass(eq=False)
+class Trial:
+    """A cut that is not yet accepted.
+
+    Args:
+        proposal: what the policy asked for.
+        snapshot: the model before it.
+        totals: what was being collected before it.
+        groups: the channel groups before it.
+        params, flops: of the model with the cut.
+        epochs: epochs of retraining so far.
+    """
+
+    proposal: Proposal
+    snapshot: Snapshot
+    totals: Any
+    groups: ChannelGroups
+    params: int
+    flops: int
+    epochs: int = 0
+
+
+class SnareSearch:
+    """Drives a policy on a model, one trial at a time.
+
+    `begin` with the metric of the trained model; `advance` makes the next cut; after every epoch of
+    training `judge` keeps the cut, undoes it, or asks for more. The driver trains.
+
+    Args:
+        model: the model, compiled.
+        policy: decides what to cut.
+        source: gives the scores.
+        objective: what must not be lost.
+        retrain_epochs: int, epochs after which a trial is rejected.
+        layers: which layers may be cut, as `SnareCallback` takes them.
+        evaluate: returns the metric of the model as it is, or None where that is not to be had.
+        tell: called with each judged `TrialRow`.
+    """
+
+    def __init__(
+        self,
+        model,
+        policy: SnarePolicy,
+        source: ScoreSource,
+        objective: Objective,
+        *,
+        retrain_epochs: int,
+        layers: Any,
+        evaluate: Callable[[], float | None],
+        tell: Callable[[TrialRow], None],
+    ):
+        self.model = model
+        self.policy = policy
+        self.source = source
+        self.objective = objective
+        self.retrain_epochs = retrain_epochs
+        self.layers = layers
+        self.evaluate = evaluate
+        self.tell = tell
+        self.trial: Trial | None = None
+        self.done = False
+        self.statistics: Statistics = None
+        self.groups = channel_groups(model)
+        self.cost = model_cost(self.groups)
+        self.report = CompressionReport(
+            objective.monitor,
+            objective.eps,
+            self.cost.params,
+            self.cost.flops,
+            self.cost.params,
+            self.cost.flops,
+        )
+
+    def begin(self, metric: float, statistics: Statistics) -> None:
+        """Takes the model as it is for the reference."""
+        self.report.baseline = self.report.best = self.report.metric = metric
+        self.statistics = statistics
+
+    def advance(self, epoch: int) -> None:
+        """Makes the next cut; those that need no retraining are accepted on the way.
+
+        Args:
+            epoch: int, for the report.
+        """
+        while self.trial is None and not self.done:
+            self._cut()
+            if self.trial is None:
+                return
+            metric = self.evaluate()
+            if metric is not None and self.objective.passes(metric, self.report.best):
+                self._accept(epoch, metric, self._sliced())
+
+    def judge(self, epoch: int, metric: float, loss: float | None) -> None:
+        """Judges the trial under way after an epoch of retraining.
+
+        Args:
+            epoch: int, for the report.
+            metric: float, the monitored metric after the epoch.
+            loss: float or None, the training loss of the epoch.
+        """
+        trial = self.trial
+        trial.epochs += 1
+        self.report.retraining_epochs += 1
+        if self.objective.passes(metric, self.report.best):
+            self._accept(epoch, metric, self.source.collected())
+        elif not math.isfinite(metric) or (loss is not None and not math.isfinite(loss)):
+            self._reject(epoch, metric, "rejected: the loss or the metric is not finite")
+        elif trial.epochs >= self.retrain_epochs:
+            self._reject(epoch, metric, "rejected")
+
+    def abandon(self, epoch: int) -> None:
+        """Undoes a trial that cannot be judged any more; the last accepted model stays."""
+        if self.trial is not None:
+            self._reject(epoch, math.nan, "undone: training ended before the verdict")
+
+    def sizes(self) -> tuple[dict[str, GroupSize], GroupSize]:
+        """What the policy decides on: the groups that may be cut, and the whole network."""
+        chosen = {group.name for group in self._chosen()}
+        sizes = {name: size for name, size in group_sizes(self.groups).items() if name in chosen}
+        units = sum(group.width for group in self.groups)
+        return sizes, GroupSize(units, self.cost.params, self.cost.flops)
+
+    def _chosen(self):
+        if not self.groups.prunable():
+            return []
+        return select_groups(self.groups, self.layers)
+
+    def _cut(self) -> None:
+        proposal = self.policy.propose(*self.sizes())
+        if proposal is None:
+            self.done = self.report.finished = True
+            return
+        group = self.groups[proposal.layer]
+        scores = self.source.scores(self.groups, [group], self.statistics)
+        removed = lowest(group, scores[group.name], proposal.remove)
+        before, totals = self.groups, self.source.totals
+        snapshot = remove(self.model, before, removed)
+        self._look_again()
+        self.source.follow(self._chosen())
+        self.trial = Trial(
+            proposal, snapshot, totals, before, self.cost.params, self.cost.flops
+        )
+        self._stayed = {
+            one.name: ~np.isin(one.roots, removed) for one in before.prunable()
+        }
+
+    def _look_again(self) -> None:
+        self.groups = channel_groups(self.model)
+        self.cost = model_cost(self.groups)
+
+    def _sliced(self) -> Statistics:
+        if self.statistics is None:
+            return None
+        return {name: found[self._stayed[name]] for name, found in self.statistics.items()}
+
+    def _accept(self, epoch: int, metric: float, statistics: Statistics) -> None:
+        self.policy.accept()
+        trial, self.trial = self.trial, None
+        self.statistics = statistics
+        row = self._row(trial, epoch, metric, True, "accepted")
+        self.report.best = self.objective.better(metric, self.report.best)
+        self.report.metric = metric
+        self.report.params_after, self.report.flops_after = trial.params, trial.flops
+        self._close(row)
+
+    def _reject(self, epoch: int, metric: float, reason: str) -> None:
+        self.policy.reject()
+        trial, self.trial = self.trial, None
+        trial.snapshot.restore()
+        self.groups = trial.groups
+        self.cost = model_cost(self.groups)
+        self.source.put_back(trial.totals)
+        self._close(self._row(trial, epoch, metric, False, reason))
+
+    def _close(self, row: TrialRow) -> None:
+        self.report.rows.append(row)
+        self.tell(row)
+        gc.collect()
+
+    def _row(self, trial: Trial, epoch, metric, accepted: bool, reason: str) -> TrialRow:
+        proposal = trial.proposal
+        return TrialRow(
+            trial=len(self.report.rows) + 1,
+            epoch=epoch,
+            layer=proposal.layer,
+            width_before=proposal.width,
+            width_after=proposal.width - proposal.remove,
+            share=proposal.share,
+            epochs=trial.epochs,
+            metric=metric,
+            best=self.report.best,
+            accepted=accepted,
+            params=trial.params,
+            flops=trial.flops,
+            reason=reason,
+        )

@@ -1,0 +1,16 @@
+"""Plan to model: in place, all or nothing, and back."""
+
+from keras_snare.surgery.apply import plan_for, remove, removed_channels, shrink, width_changes
+from keras_snare.surgery.inputs import InputSelection
+from keras_snare.surgery.snapshot import Snapshot, take_snapshot
+
+__all__ = [
+    "InputSelection",
+    "Snapshot",
+    "plan_for",
+    "remove",
+    "removed_channels",
+    "shrink",
+    "take_snapshot",
+    "width_changes",
+]

@@ -1,0 +1,210 @@
+"""Carries out a plan on a live model: all of it, or nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_snare.errors import InvalidPlanError
+from keras_snare.graph import ChannelGroups, axis_key, channel_groups
+from keras_snare.graph.trace import recorded_tensors
+from keras_snare.records import PrunePlan, WidthChange
+from keras_snare.surgery import optimizers, variables
+from keras_snare.surgery.attributes import Resized, new_attributes
+from keras_snare.surgery.snapshot import Snapshot, take_snapshot
+
+
+def removed_channels(groups: ChannelGroups, plan: PrunePlan) -> np.ndarray:
+    """Translates a plan into the channels (roots) that go.
+
+    Raises:
+        InvalidPlanError: when the plan names an unknown layer or unit, keeps nothing of a layer,
+            contradicts itself, or asks for what cannot be cut.
+    """
+    removed: list[int] = []
+    kept: dict[int, str] = {}
+    for layer, keep in plan.keep.items():
+        units = _unit_roots(groups, layer, keep)
+        stay = np.zeros(len(units), dtype=bool)
+        stay[list(keep)] = True
+        kept.update(dict.fromkeys(units[stay].tolist(), layer))
+        removed.extend(units[~stay].tolist())
+    contradicted = sorted(set(removed) & kept.keys())
+    if contradicted:
+        raise InvalidPlanError(
+            f"The plan keeps units of layer {kept[contradicted[0]]!r} that are coupled to units "
+            "which it removes. Give coupled layers the same units to keep; "
+            "print(keras_snare.channel_groups(model)) shows what is coupled."
+        )
+    _check_frozen(groups, set(removed))
+    return np.array(sorted(set(removed)), dtype=np.int64)
+
+
+def _unit_roots(groups: ChannelGroups, layer: str, keep: tuple[int, ...]) -> np.ndarray:
+    if layer not in groups:
+        known = ", ".join(name for group in groups.prunable() for name in group.layers)
+        raise InvalidPlanError(
+            f"The plan names layer {layer!r}, which has no units to cut. Layers that have: "
+            f"{known or 'none'}."
+        )
+    units = groups.units(layer)
+    if not keep:
+        raise InvalidPlanError(
+            f"The plan keeps none of the {len(units)} units of layer {layer!r}. Keep at least one."
+        )
+    if keep[0] < 0 or keep[-1] >= len(units):
+        raise InvalidPlanError(
+            f"Layer {layer!r} has units 0 to {len(units) - 1}. Received the indices "
+            f"{keep[0]} to {keep[-1]}."
+        )
+    return units
+
+
+def _check_frozen(groups: ChannelGroups, removed: set[int]) -> None:
+    for group in groups:
+        hit = [at for at, root in enumerate(group.roots.tolist()) if root in removed]
+        frozen = [at for at in hit if at in group.reasons]
+        if frozen:
+            raise InvalidPlanError(
+                f"Unit {frozen[0]} of layer {group.name!r} cannot be cut: "
+                f"{group.reasons[frozen[0]]}. Leave it out of the plan."
+            )
+
+
+def shrink(model, plan: PrunePlan | Mapping[str, Any]) -> Snapshot:
+    """Cuts units out of a model, in place; everything that is coupled to them follows.
+
+    Weights, batch normalisations, the weights that read the units, the optimizer's slots, the
+    layers' attributes and the shapes in `model.summary()` all become smaller; the model object, its
+    layers and its variables stay the objects that they are. Training goes on with the next step.
+
+    Args:
+        model: a built Sequential or functional Keras model.
+        plan: `PrunePlan`, or a mapping from layer names to the indices of the units that stay.
+
+    Returns:
+        `Snapshot`, whose `restore()` undoes the cut and any training since, to the bit.
+
+    Raises:
+        InvalidPlanError: when the plan does not fit; nothing has changed then.
+        UnsupportedModelError: when the model or its optimizer cannot be cut; nothing has changed.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, name="hidden"),
+    ...                           keras.layers.Dense(2)])
+    >>> undo = keras_snare.shrink(model, {"hidden": [0, 3, 5]})
+    >>> model.get_layer("hidden").units
+    3
+    >>> undo.restore()
+    >>> model.get_layer("hidden").units
+    8
+    """
+    groups = channel_groups(model)
+    plan = plan if isinstance(plan, PrunePlan) else PrunePlan(plan)
+    return remove(model, groups, removed_channels(groups, plan))
+
+
+def remove(model, groups: ChannelGroups, removed: np.ndarray) -> Snapshot:
+    """Cuts the channels `removed` (roots) of groups that were just found."""
+    optimizer = getattr(model, "optimizer", None)
+    keep = _positions(groups, removed)
+    followers = [slot for slot in optimizers.slots(optimizer) if id(slot.variable) in keep]
+    replaced = {*keep, *(id(slot.value) for slot in followers)}
+    snapshot = take_snapshot(model, groups.trace, frozenset(replaced))
+    if not removed.size:
+        return snapshot
+    try:
+        for slot in followers:
+            axes = keep[id(slot.variable)][1]
+            own = {at: axes[axis] for at, axis in enumerate(slot.axes) if axis in axes}
+            if own:
+                variables.resize(slot.value, own)
+        for variable, axes in keep.values():
+            variables.resize(variable, axes)
+        optimizers.rebuild_index(optimizer)
+        _resize_symbols(groups, removed)
+        _drop_functions(model)
+    except BaseException:
+        snapshot.restore()
+        raise
+    return snapshot
+
+
+def _positions(groups: ChannelGroups, removed: np.ndarray) -> dict[int, tuple[Any, dict]]:
+    """Per variable that is cut: the variable, and axis to positions that stay."""
+    keep: dict[int, tuple[Any, dict]] = {}
+    for binding in groups.bindings:
+        stay = groups.kept(binding.labels, removed)
+        if not stay.all():
+            key, axis = axis_key(binding.variable, binding.axis)
+            keep.setdefault(key, (binding.variable, {}))[1][axis] = np.flatnonzero(stay)
+    return keep
+
+
+def _resize_symbols(groups: ChannelGroups, removed: np.ndarray) -> None:
+    graph = groups.trace
+    resized = {}
+    for key, axes in groups.labels.items():
+        shape = list(graph.shape(key))
+        for axis, labels in axes.items():
+            shape[axis] = int(groups.kept(labels, removed).sum())
+        resized[key] = tuple(shape)
+    before = {key: graph.shape(key) for key in resized}
+    seen: set[int] = set()
+    for view, call in zip(groups.calls, graph.calls, strict=True):
+        for tensor in recorded_tensors(view.layer):
+            for key in call.outputs:
+                if id(tensor) == key or (
+                    id(tensor) not in graph.tensors and tuple(tensor.shape) == before[key]
+                ):
+                    variables.set_tensor_shape(tensor, resized[key])
+        if id(view.layer) not in seen and isinstance(view.layer, keras.Layer):
+            seen.add(id(view.layer))
+            _resize_layer(groups, view, call, resized, removed)
+
+
+def _resize_layer(groups, view, call, resized, removed) -> None:
+    layer = view.layer
+    inputs = tuple(resized[key] for key in view.keys)
+    outputs = tuple(resized[key] for key in call.outputs)
+    if inputs == view.input_shapes and outputs == view.output_shapes:
+        return
+    last = len(outputs[0]) - 1
+    labels = groups.labels[call.outputs[0]].get(last)
+    if labels is None:
+        kept = np.arange(outputs[0][last] or 0)
+    else:
+        kept = np.flatnonzero(groups.kept(labels, removed))
+    for name, value in new_attributes(Resized(layer, inputs, outputs, kept)).items():
+        setattr(layer, name, value)
+    variables.set_build_shapes(layer, variables.rebuilt_shapes(layer, list(inputs)))
+
+
+def _drop_functions(model) -> None:
+    """Drops the compiled steps; they refer to the old variables."""
+    trained = model.train_function is not None
+    model.train_function = model.test_function = model.predict_function = None
+    if trained:
+        model.make_train_function()
+
+
+def width_changes(groups: ChannelGroups, removed: np.ndarray) -> tuple[WidthChange, ...]:
+    """Returns the groups that become narrower, and by how much."""
+    changes = []
+    for group in groups:
+        after = int((~np.isin(group.roots, removed)).sum())
+        if after < group.width:
+            changes.append(WidthChange(group.name, group.width, after))
+    return tuple(changes)
+
+
+def plan_for(groups: ChannelGroups, removed: np.ndarray) -> PrunePlan:
+    """Returns the plan that removes the given channels, by the first layer of each group."""
+    keep = {}
+    for group in groups:
+        if np.isin(group.roots, removed).any():
+            keep[group.name] = np.flatnonzero(~np.isin(groups.units(group.name), removed)).tolist()
+    return PrunePlan(keep)
+

@@ -1,0 +1,95 @@
+"""A selection of input features in front of a model that begins with `Dense`."""
+
+from typing import Any
+
+import keras
+
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import trace
+from keras_snare.layers import FeatureSelection
+from keras_snare.surgery import variables
+
+
+class InputSelection:
+    """Puts a `FeatureSelection` in front of a model's first `Dense` layer, and takes it out again.
+
+    The selection passes everything on at first; cutting its channels drops input features.
+
+    Args:
+        model: a built Sequential or functional model.
+
+    Raises:
+        UnsupportedModelError: when the first layer with weights is no `Dense` layer on features.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self._undo: Any = None
+        graph = trace(model)
+        first = next((call for call in graph.calls if getattr(call.operation, "weights", [])), None)
+        shape = graph.shape(first.inputs[0]) if first is not None else ()
+        if first is None or type(first.operation) is not keras.layers.Dense or len(shape) != 2:
+            found = "none" if first is None else f"{first.name} ({type(first.operation).__name__})"
+            raise UnsupportedModelError(
+                "prune_inputs=True drops features in front of a first Dense layer with inputs of "
+                f"shape (batch, features). The first layer with weights here is: {found}."
+            )
+        self._dense = first.operation
+        self._tensor = first.inputs[0]
+        self.layer = FeatureSelection(range(shape[1]), name="input_selection")
+
+    def insert(self) -> None:
+        """Puts the selection in."""
+        if any(layer.name == self.layer.name for layer in self.model.layers):
+            raise UnsupportedModelError(
+                f"The model has a layer named {self.layer.name!r} already. Give it another name, "
+                "or leave prune_inputs out: a FeatureSelection is pruned like any layer."
+            )
+        if isinstance(self.model, keras.Sequential):
+            self._rebuild_sequential(add=True)
+        else:
+            self._undo = variables.graph_of(self.model)
+            variables.put_back_graph(self.model, variables.graph_of(self._with_selection()))
+        self._drop_functions()
+
+    def remove_if_idle(self) -> None:
+        """Takes the selection out again unless it drops something."""
+        features = trace(self.model)
+        selected = [call for call in features.calls if call.operation is self.layer]
+        if not selected or len(self.layer.indices) < features.shape(selected[0].inputs[0])[1]:
+            return
+        if isinstance(self.model, keras.Sequential):
+            self._rebuild_sequential(add=False)
+        else:
+            variables.put_back_graph(self.model, self._undo)
+        self._drop_functions()
+
+    def with_inputs(self, layers: Any) -> Any:
+        """Adds the selection to a user's choice of layers."""
+        if layers is None:
+            return None
+        return [*(layers if isinstance(layers, (list, tuple, set)) else [layers]), self.layer.name]
+
+    def _rebuild_sequential(self, add: bool) -> None:
+        layers = list(self.model.layers)
+        for _ in layers:
+            self.model.pop(rebuild=False)
+        layers = [layer for layer in layers if layer is not self.layer]
+        if add:
+            layers.insert(layers.index(self._dense), self.layer)
+        for layer in layers:
+            self.model.add(layer, rebuild=layer is layers[-1])
+
+    def _with_selection(self) -> keras.Model:
+        graph = trace(self.model)
+        values = {key: graph.tensors[key] for key in graph.inputs}
+        for call in graph.calls:
+            if self._tensor in call.inputs and self._tensor in values and not self.layer.built:
+                values[self._tensor] = self.layer(values[self._tensor])
+            values.update(zip(call.outputs, call.apply(values), strict=True))
+        outputs = [values[key] for key in graph.outputs]
+        structured = keras.tree.pack_sequence_as(self.model.output, outputs)
+        return keras.Model(self.model.input, structured, name=self.model.name)
+
+    def _drop_functions(self) -> None:
+        self.model.train_function = self.model.test_function = self.model.predict_function = None

@@ -1,0 +1,101 @@
+"""The state of a model before a cut, kept so that the cut can be undone to the bit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_snare.graph.trace import Trace, compiled_functions, recorded_tensors, trace
+from keras_snare.surgery import optimizers, variables
+from keras_snare.surgery.attributes import attribute_names
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything of a model and its optimizer that a cut or a training step changes.
+
+    Not included are the states of random generators and metrics, and layers or weights added
+    later. `restore` may be called more than once.
+
+    Args:
+        model: the model.
+        values: per variable its backend object and, unless a cut replaces that object, a copy.
+        attributes: per layer, its width attributes.
+        shapes: symbolic tensors and their shapes.
+        build_shapes: per layer, the shapes it was built with.
+        index: the optimizers' tables of variables.
+        functions: the compiled steps; they refer to the backend objects in `values`, so that
+            after `restore` none has to be traced again.
+    """
+
+    model: Any
+    values: list[tuple[Any, Any, Any]]
+    attributes: list[tuple[Any, dict]]
+    shapes: list[tuple[Any, tuple]]
+    build_shapes: list[tuple[Any, dict | None]]
+    index: dict[Any, dict]
+    functions: dict[str, Any]
+
+    def restore(self) -> None:
+        """Puts the model and its optimizer back to where they were."""
+        for variable, value, copy in self.values:
+            if variables.value_object(variable) is not value:
+                variables.put_back(variable, value)
+            if copy is not None:
+                variable.assign(copy)
+        for layer, attributes in self.attributes:
+            for name, value in attributes.items():
+                setattr(layer, name, value)
+        for tensor, shape in self.shapes:
+            variables.set_tensor_shape(tensor, shape)
+        for layer, shapes in self.build_shapes:
+            variables.set_build_shapes(layer, shapes)
+        optimizers.put_back_index(self.index)
+        for name, function in self.functions.items():
+            setattr(self.model, name, function)
+
+
+def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = frozenset()):
+    """Records the state of a model.
+
+    Args:
+        model: a built Keras model.
+        graph: its trace, if at hand.
+        replaced: ids of variables that are about to be resized; the old backend object then
+            keeps their values, so that they need no copy.
+
+    Returns:
+        `Snapshot`.
+    """
+    graph = graph or trace(model)
+    optimizer = getattr(model, "optimizer", None)
+    held = [*model.weights, *(optimizer.variables if optimizer is not None else ())]
+    layers = list({id(call.operation): call.operation for call in graph.calls}.values())
+    layers = [layer for layer in layers if isinstance(layer, keras.Layer)]
+    return Snapshot(
+        model,
+        [
+            (
+                variable,
+                variables.value_object(variable),
+                None if id(variable) in replaced else _copy(variable),
+            )
+            for variable in held
+        ],
+        [(layer, {name: getattr(layer, name) for name in attribute_names(layer)}) for layer in layers],
+        [
+            (tensor, tuple(tensor.shape))
+            for tensor in {
+                id(tensor): tensor
+                for layer in layers
+                for tensor in (*recorded_tensors(layer), *graph.tensors.values())
+            }.values()
+        ],
+        [(layer, variables.build_shapes(layer)) for layer in layers],
+        optimizers.variable_index(optimizer),
+        compiled_functions(model),
+    )
+
+
+def _copy(variable):
+    return keras.ops.copy(variables.value_object(variable))

@@ -1,0 +1,86 @@
+"""Resizes what Keras holds of a layer: variables, symbolic shapes, build shapes, compiled steps.
+
+Stands in for `variable.assign`, which refuses another shape, and for `layer.build`, which would
+make new variables and lose the optimizer's tie to the old ones.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def value_object(variable) -> Any:
+    """Returns the backend's own object behind a variable."""
+    return variable._value
+
+
+def put_back(variable, value: Any) -> None:
+    """Makes a backend object that `value_object` returned the variable's own again."""
+    variable._value = value
+    variable._shape = tuple(value.shape)
+    variable._ndim = len(variable._shape)
+
+
+def resize(variable, keep: dict[int, np.ndarray]) -> None:
+    """Cuts a variable down in place; the old backend object stays as it was.
+
+    Args:
+        variable: a Keras variable.
+        keep: axis (counted from the front) to the positions that stay.
+    """
+    value = keras.ops.convert_to_numpy(variable._value)
+    for axis, positions in keep.items():
+        value = value.take(positions, axis=axis)
+    variable._shape = tuple(value.shape)
+    variable._ndim = len(variable._shape)
+    variable._initialize(value)
+
+
+def set_tensor_shape(tensor, shape: tuple[int | None, ...]) -> None:
+    """Changes the shape that a symbolic tensor shows."""
+    tensor._shape = tuple(shape)
+
+
+def build_shapes(layer) -> dict[str, Any] | None:
+    """Returns the shapes a layer was built with, by argument of its `build`."""
+    return layer._build_shapes_dict
+
+
+def set_build_shapes(layer, shapes: dict[str, Any] | None) -> None:
+    """Changes the shapes that `layer.get_build_config()` answers and `model.save` stores."""
+    layer._build_shapes_dict = shapes
+
+
+def rebuilt_shapes(layer, input_shapes: list[tuple]) -> dict[str, Any] | None:
+    """Returns a layer's build shapes for other input shapes, in the structure they have now."""
+    recorded = build_shapes(layer)
+    if not recorded or not input_shapes:
+        return recorded
+    name, shapes = next(iter(recorded.items()))
+    several = bool(shapes) and isinstance(shapes[0], (list, tuple))
+    return {**recorded, name: list(input_shapes) if several else tuple(input_shapes[0])}
+
+
+_GRAPH = (
+    "_inputs_struct",
+    "_outputs_struct",
+    "_inputs",
+    "_outputs",
+    "_nodes",
+    "_nodes_by_depth",
+    "_operations",
+    "_operations_by_depth",
+    "output_names",
+)
+
+
+def graph_of(model) -> dict[str, Any]:
+    """Returns the graph that a functional model runs, for `put_back_graph`."""
+    return {name: getattr(model, name) for name in _GRAPH}
+
+
+def put_back_graph(model, graph: dict[str, Any]) -> None:
+    """Makes a functional model run another graph; its own layers and variables stay."""
+    for name, value in graph.items():
+        object.__setattr__(model, name, value)
