@@ -19,7 +19,7 @@ the result.
 `SnareCallback` does this inside `model.fit`, on the model object that you already hold. Nothing is
 masked or wrapped: the layers really have fewer units afterwards.
 
-This example takes a minute or two on a laptop's CPU. The data come with scikit-learn.
+This example takes about a minute on a laptop's CPU. The data come with scikit-learn.
 """
 
 """

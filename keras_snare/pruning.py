@@ -1,6 +1,5 @@
 """One cut, whole: graph, scores, choice, surgery, report."""
 
-import numbers
 from typing import Any
 
 from keras_snare.criteria import Criterion, check_data, get_criterion, score_groups, statistics
@@ -74,7 +73,7 @@ def prune(
 
 
 def _check(amount, scope, round_to, criterion, data, layers) -> None:
-    if not isinstance(amount, numbers.Real) or not 0 < amount < 1:
+    if not isinstance(amount, (int, float)) or not 0 < amount < 1:
         raise ValueError(
             f"`amount` is the share of units to remove, between 0 and 1. Received: amount={amount!r}"
         )

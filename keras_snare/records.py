@@ -84,11 +84,13 @@ class GroupSize:
         width: int, units that the group has now.
         params: int, parameters that lie in the group's units and in the weights that read them.
         flops: int, floating-point operations that disappear with the group.
+        removable: int or None, how many units can go at most; None means all but one.
     """
 
     width: int
     params: int
     flops: int
+    removable: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class TrialRow:
         trial: int, counted from 1.
         epoch: int, epoch of `fit` (counted from 1) at whose end the verdict fell.
         layer: str, the group that was cut, by the name of its first layer.
-        width_before, width_after: int, units of the layer.
+        width_before, width_after: int, units of the layer; in a group, of all its layers.
         share: float, share of the units that the policy wanted to remove.
         epochs: int, epochs of retraining that the trial took; 0 when none was needed.
         metric: float, the monitored metric that decided.

@@ -90,7 +90,9 @@ def _metric_name(metric: str | dict) -> str:
     if isinstance(metric, str):
         return metric
     config = metric.get("config")
-    return config if isinstance(config, str) else config.get("name", metric.get("class_name"))
+    if isinstance(config, str):
+        return config
+    return (config or {}).get("name", metric.get("class_name"))
 
 
 def warn_if_short(epochs: int | None, warmup_epochs: int, retrain_epochs: int) -> None:

@@ -15,12 +15,35 @@ class RunningFit:
     Args:
         validation_data: what the training is validated on, or None.
         validation_freq: int or list, when it is validated.
+        validation_steps, validation_batch_size: how it is validated.
         callbacks: the list of callbacks that `fit` calls.
     """
 
     validation_data: Any
     validation_freq: Any
+    validation_steps: int | None
+    validation_batch_size: int | None
     callbacks: Any
+
+    def evaluate(self, model, metric: str) -> float | None:
+        """Evaluates the model before the first epoch.
+
+        Returns None where the data could be read only once, since `fit` needs them.
+        """
+        data = self.validation_data
+        if data is None or hasattr(data, "__next__"):
+            return None
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        figures = model.evaluate(
+            x,
+            y,
+            sample_weight=weights,
+            batch_size=self.validation_batch_size,
+            steps=self.validation_steps,
+            verbose=0,
+            return_dict=True,
+        )
+        return float(figures[metric])
 
 
 def running_fit(model) -> RunningFit | None:
@@ -34,7 +57,11 @@ def running_fit(model) -> RunningFit | None:
         held = frame.f_locals
         if frame.f_code.co_name == "fit" and held.get("self") is model and "callbacks" in held:
             return RunningFit(
-                held.get("validation_data"), held.get("validation_freq", 1), held["callbacks"]
+                held.get("validation_data"),
+                held.get("validation_freq", 1),
+                held.get("validation_steps"),
+                held.get("validation_batch_size") or held.get("batch_size"),
+                held["callbacks"],
             )
         frame = frame.f_back
     return None

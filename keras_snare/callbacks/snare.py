@@ -15,7 +15,7 @@ from keras_snare.policy import SnarePolicy, select_groups
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search import Objective, ScoreSource, SnareSearch, objective
-from keras_snare.surgery import InputSelection
+from keras_snare.surgery import InputSelection, UnreducedGradients
 
 
 class SnareCallback(keras.callbacks.Callback):
@@ -34,8 +34,9 @@ class SnareCallback(keras.callbacks.Callback):
         mode: `"max"`, `"min"`, or `"auto"` to go by the name of the metric.
         criterion: name or `Criterion`, which units go first; `"taylor"` needs no data of yours.
         retrain_epochs: int, epochs of training that a trial gets.
-        warmup_epochs: int, epochs of ordinary training before the first cut; the best of them is
-            what the search begins with. At least one epoch is trained to have a metric.
+        warmup_epochs: int, epochs of ordinary training before the first cut; 0 and 1 both mean
+            one, which the scores are collected in. The search begins with the best model so far:
+            after one of these epochs, or as `fit` was given it.
         first_step: float, share of a layer that its first trial removes.
         min_step: float, a layer leaves the search when its share, halved at every rejection, falls
             below.
@@ -140,6 +141,7 @@ class SnareCallback(keras.callbacks.Callback):
         self._inputs = InputSelection(self.model) if self.prune_inputs else None
         self._again = EvaluateAgain(self.model, self.monitor.removeprefix("val_"))
         self._source = ScoreSource(self.model, self._criterion, self.scoring_data)
+        self._unreduced = UnreducedGradients(self.model)
         self._warmup = Warmup(self.model, self._objective, self.warmup_epochs)
         self._epoch = 0
         try:
@@ -163,19 +165,23 @@ class SnareCallback(keras.callbacks.Callback):
             tell=self._tell,
         )
         self.report = self._search.report
-        if self.monitor.startswith("val_"):
-            self._again.attach()
-        self._guard = Guard(self.model, fit.callbacks if fit else None, self._tidy_up)
+        self._unreduced.attach()
         self._source.attach(select_groups(self._search.groups, layers))
         self.model.make_train_function(force=True)
+        if self.monitor.startswith("val_"):
+            if fit is not None:
+                self._warmup.given(fit.evaluate(self.model, self.monitor.removeprefix("val_")))
+            self._again.attach()
+        self._guard = Guard(self.model, fit.callbacks if fit else None, self._tidy_up)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._source.epoch_began()
-        self._guard.watch_step()
+        if self._guard is not None:
+            self._guard.watch_step()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
-        search, self._epoch = self._search, epoch + 1
+        search, self._epoch = self._running(), epoch + 1
         trained = search.cost
         number = len(search.report.rows) + 1 if search.trial is not None else 0
         metric = self._metric(logs)
@@ -194,12 +200,17 @@ class SnareCallback(keras.callbacks.Callback):
         self._tidy_up()
 
     def _advance(self) -> None:
-        search, before = self._search, self._search.trial
+        search = self._running()
+        before = search.trial
         if before is None and self._epoch >= self.params.get("epochs", self._epoch + 1):
             return
         search.advance(self._epoch)
         if search.trial is not None and search.trial is not before:
             self._say(2, messages.begun(self._epoch, search.trial, search.report))
+
+    def _running(self) -> SnareSearch:
+        assert self._search is not None, "on_train_begin comes first"
+        return self._search
 
     def _metric(self, logs: dict) -> float:
         if self.monitor not in logs:
@@ -213,9 +224,8 @@ class SnareCallback(keras.callbacks.Callback):
         self._say(1, messages.judged(row, self._objective))
 
     def _say(self, level: int, text: str) -> None:
-        verbose = self.verbose
-        if verbose == "auto":
-            verbose = 1 if self.params.get("verbose", 1) else 0
+        by_fit = 1 if self.params.get("verbose", 1) else 0
+        verbose = by_fit if isinstance(self.verbose, str) else self.verbose
         if verbose >= level:
             print(text, flush=True)
 
@@ -239,5 +249,6 @@ class SnareCallback(keras.callbacks.Callback):
             guard.release()
         self._again.detach()
         self._source.detach()
+        self._unreduced.detach()
         if self._inputs is not None:
             self._inputs.remove_if_idle()

@@ -6,7 +6,10 @@ from keras_snare.surgery import Snapshot, take_snapshot
 
 
 class Warmup:
-    """Trains ordinarily for some epochs and begins the search with the best of them.
+    """Trains ordinarily for some epochs, then begins the search with the best model so far.
+
+    That is the model after one of these epochs, or the model that `fit` was given: a pretrained
+    model loses nothing by a first epoch that makes it worse.
 
     Args:
         model: the model in training.
@@ -25,12 +28,18 @@ class Warmup:
         """Whether the search has begun."""
         return self.remaining == 0
 
+    def given(self, metric: float | None) -> None:
+        """Notes the metric of the model as `fit` received it, where that could be evaluated."""
+        if metric is not None:
+            self._best = (metric, None, take_snapshot(self.model))
+
     def epoch_ended(self, metric: float, statistics: Statistics, search: SnareSearch) -> None:
-        """Notes an epoch; after the last one, begins the search with the best one's model."""
+        """Notes an epoch; after the last one, begins the search with the best model so far."""
         self.remaining -= 1
-        if self._best is None or not self.objective.passes(self._best[0], metric):
-            snapshot = None if self.over else take_snapshot(self.model)
-            self._best = (metric, statistics, snapshot)
+        if self._best is None or self.objective.loss(metric, self._best[0]) < 0:
+            self._best = (metric, statistics, None if self.over else take_snapshot(self.model))
+        elif self._best[1] is None:
+            self._best = (self._best[0], statistics, self._best[2])
         if self.over:
             best, found, snapshot = self._best
             if snapshot is not None:

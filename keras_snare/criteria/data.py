@@ -41,8 +41,8 @@ def batches(data: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
         x, y = data[0], data[1] if len(data) > 1 else None
         size = len(keras.tree.flatten(x)[0])
         for start in range(0, size, batch_size):
-            stop = start + batch_size
-            yield keras.tree.map_structure(lambda part, a=start, b=stop: part[a:b], (x, y))
+            part = slice(start, start + batch_size)
+            yield _part(x, part), None if y is None else _part(y, part)
         return
     steps = range(len(data)) if isinstance(data, keras.utils.PyDataset) else data
     for step in steps:
@@ -51,6 +51,10 @@ def batches(data: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
             yield batch[0], batch[1] if len(batch) > 1 else None
         else:
             yield batch, None
+
+
+def _part(arrays: Any, part: slice) -> Any:
+    return keras.tree.map_structure(lambda array: array[part], arrays)
 
 
 def flat_inputs(model, x: Any) -> list[Any]:
@@ -109,7 +113,7 @@ def statistics(
     return {name: total / seen for name, total in totals.items()}
 
 
-def _stacked(group: ChannelGroup, values: dict[tuple[int, int], Any]) -> Any:
+def _stacked(group: ChannelGroup, values: dict[tuple[int, int | None], Any]) -> Any:
     """What all readers of a group read, as `(batch, positions, channels)`."""
     parts, seen = [], set()
     for member in group.with_role(READER):

@@ -41,12 +41,21 @@ class ChannelEvidence:
 
     Args:
         group: the channels.
-        statistic: array `(width,)`, the mean over the examples of what the criterion's `statistic`
-            returned, or None for a criterion on weights.
+        collected: array `(width,)`, what `statistic` answers; None for a criterion on weights.
     """
 
     group: ChannelGroup
-    statistic: np.ndarray | None = None
+    collected: np.ndarray | None = None
+
+    @property
+    def statistic(self) -> np.ndarray:
+        """The mean over the examples of the criterion's `statistic`, shape `(width,)`."""
+        if self.collected is None:
+            raise ValueError(
+                f"No data were looked at for layer {self.group.name!r}. Set `needs` of the "
+                "criterion to 'activations' or 'gradients'."
+            )
+        return self.collected
 
     @property
     def width(self) -> int:

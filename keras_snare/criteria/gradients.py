@@ -6,6 +6,7 @@ import keras
 
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import Call, Trace
+from keras_snare.graph.trace import functional_form
 
 
 class Taps:
@@ -19,7 +20,7 @@ class Taps:
     def __init__(self, chosen: set[tuple[int, int | None]], mark=lambda value: value):
         self.chosen = chosen
         self.mark = mark
-        self.values: dict[tuple[int, int], Any] = {}
+        self.values: dict[tuple[int, int | None], Any] = {}
 
     def read(self, call: Call, key: int, value: Any) -> Any:
         """Hook for `Trace.run`."""
@@ -32,7 +33,7 @@ class Taps:
 
 def gradients_by_taps(
     model, graph: Trace, chosen: set, inputs: list[Any], targets: Any
-) -> tuple[Taps, dict[tuple[int, int], Any]]:
+) -> tuple[Taps, dict[tuple[int, int | None], Any]]:
     """Runs a batch and differentiates its mean loss by what the chosen calls read.
 
     Returns:
@@ -53,7 +54,8 @@ def gradients_by_taps(
             return copy
 
         taps = Taps(chosen, mark)
-        outputs = keras.tree.pack_sequence_as(model.output, graph.run(inputs, taps.read))
+        structure = functional_form(model).output
+        outputs = keras.tree.pack_sequence_as(structure, graph.run(inputs, taps.read))
         loss = model.compute_loss(x=None, y=targets, y_pred=outputs, training=False)
     keys = list(taps.values)
     slopes = tape.gradient(

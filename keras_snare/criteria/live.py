@@ -67,6 +67,10 @@ class LiveStatistics:
         self.criterion = criterion
         self.totals: Totals | None = None
 
+    def _current(self) -> Totals:
+        assert self.totals is not None, "follow() comes first"
+        return self.totals
+
     def attach(self) -> None:
         """Starts to listen; the training step has to be compiled after this."""
         optimizer = self.model.optimizer
@@ -100,13 +104,15 @@ class LiveStatistics:
 
     def reset(self) -> None:
         """Forgets what was collected."""
-        for variable in (*self.totals.sums.values(), self.totals.steps):
+        totals = self._current()
+        for variable in (*totals.sums.values(), totals.steps):
             variable.assign(keras.ops.zeros_like(variable))
 
     def statistics(self) -> dict[str, np.ndarray]:
         """Returns the mean over the steps since `reset`, by group."""
-        steps = max(float(self.totals.steps.numpy()), 1.0)
-        return {name: total.numpy() / steps for name, total in self.totals.sums.items()}
+        totals = self._current()
+        steps = max(float(totals.steps.numpy()), 1.0)
+        return {name: total.numpy() / steps for name, total in totals.sums.items()}
 
     def _collect(self, gradients: list, variables: list, optimizer) -> None:
         found = {
@@ -115,16 +121,20 @@ class LiveStatistics:
             if gradient is not None
         }
         scale = optimizer.scale_loss(keras.ops.ones(()))
-        for name, taps in self.totals.taps.items():
+        figures, finite = {}, keras.ops.convert_to_tensor(True)
+        totals = self._current()
+        for name, taps in totals.taps.items():
             parts = [tap.sums(found[id(tap.variable)]) for tap in taps if id(tap.variable) in found]
             if not parts:
                 continue
             products = sum(parts[1:], parts[0]) / keras.ops.cast(scale, "float32")
             products = keras.ops.reshape(products, (1, 1, -1))
-            figures = self.criterion.statistic(products, keras.ops.ones_like(products))[0]
-            figures = keras.ops.where(keras.ops.isfinite(figures), figures, 0.0)
-            self.totals.sums[name].assign_add(figures)
-        self.totals.steps.assign_add(1.0)
+            figures[name] = self.criterion.statistic(products, keras.ops.ones_like(products))[0]
+            finite = keras.ops.logical_and(finite, keras.ops.all(keras.ops.isfinite(figures[name])))
+        # A step that overflows is left out whole, as loss scaling does.
+        for name, figure in figures.items():
+            totals.sums[name].assign_add(keras.ops.where(finite, figure, 0.0))
+        totals.steps.assign_add(keras.ops.cast(finite, "float32"))
 
 
 def _taps(group: ChannelGroup, trained: set[int]) -> list[Tap]:

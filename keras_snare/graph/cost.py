@@ -145,6 +145,6 @@ def group_sizes(groups: ChannelGroups) -> dict[str, GroupSize]:
     """Returns, per prunable group, what a policy needs to know."""
 
     def size(group: ChannelGroup) -> GroupSize:
-        return GroupSize(group.width, *saving(groups, group.roots))
+        return GroupSize(group.width, *saving(groups, group.roots), group.removable)
 
     return {group.name: size(group) for group in groups.prunable()}

@@ -45,20 +45,43 @@ class ChannelGroup:
 
     @property
     def prunable(self) -> bool:
-        """Whether any channel can go: at least one must stay."""
-        return self.width > 1 and len(self.reasons) < self.width
+        """Whether any channel can go."""
+        return self.removable > 0
 
     @property
     def reason(self) -> str | None:
         """Why nothing of the group can be cut, or None."""
         if self.prunable:
             return None
-        return next(iter(self.reasons.values()), "it has a single unit, and one must stay")
+        single = "it has a single unit, and one must stay"
+        alone = single if self.width == 1 else "each of its layers has to keep a unit"
+        return next(iter(self.reasons.values()), alone)
 
     @cached_property
     def free(self) -> np.ndarray:
         """Channels that may be cut."""
         return np.array([at for at in range(self.width) if at not in self.reasons], dtype=np.int64)
+
+    @cached_property
+    def removable(self) -> int:
+        """How many channels can go at most."""
+        return len(self.first(self.free, self.width))
+
+    def first(self, order: np.ndarray, count: int) -> list[int]:
+        """Returns the first channels in an order that can go together, `count` at most.
+
+        The group keeps one channel, and so does each of the layers that produce its units.
+        """
+        members = self.with_role(PRODUCER)
+        produced = {frozenset(one.channels[one.channels >= 0].tolist()) for one in members}
+        left = {channels: len(channels) for channels in (*produced, frozenset(range(self.width)))}
+        going: list[int] = []
+        for channel in order.tolist():
+            layers = [channels for channels in left if channel in channels]
+            if len(going) < count and all(left[channels] > 1 for channels in layers):
+                going.append(channel)
+                left.update({channels: left[channels] - 1 for channels in layers})
+        return going
 
     def with_role(self, role: str) -> list[Member]:
         """Members that produce the units, or that read them."""
@@ -165,7 +188,7 @@ def channel_groups(model) -> ChannelGroups:
     space = ChannelSpace()
     labels: dict[int, dict] = {key: {} for key in graph.inputs}
     calls = [_follow(call, graph, space, labels) for call in graph.calls]
-    _join_shared_variables(calls, space)
+    _join_shared_layers(calls, space)
     for key in graph.outputs:
         space.freeze_output(labels[key])
     return ChannelGroups(graph, space, calls, labels)
@@ -192,16 +215,16 @@ def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) ->
     return view
 
 
-def _join_shared_variables(calls: list[CallView], space: ChannelSpace) -> None:
-    """Couples the calls of a layer that is used several times: its weights are cut once."""
+def _join_shared_layers(calls: list[CallView], space: ChannelSpace) -> None:
+    """Couples the calls of a layer that is used several times: it is cut once."""
     bound: dict[tuple[int, int], Labels] = {}
     for call in calls:
-        for binding in call.bindings:
-            key = axis_key(binding.variable, binding.axis)
+        held = [(axis_key(one.variable, one.axis), one.labels) for one in call.bindings]
+        for key, labels in (*held, *call.stated):
             if key in bound:
-                space.join(bound[key], binding.labels)
+                space.join(bound[key], labels)
             else:
-                bound[key] = binding.labels
+                bound[key] = labels
     for call in calls:
         for key in call.fixed_axes & bound.keys():
             space.freeze(bound[key], f"{call.name} is also applied to a tensor of fixed width")

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from keras_snare.graph.channels import AxisLabels, ChannelSpace, Labels
 
 PRODUCER, READER, THROUGH = "producer", "reader", "through"
@@ -62,6 +64,7 @@ class CallView:
     space: ChannelSpace
     bindings: list[Binding] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
+    stated: list[tuple[tuple[int, int], Labels]] = field(default_factory=list)
     fixed_axes: set[tuple[int, int]] = field(default_factory=set)
 
     @property
@@ -118,6 +121,13 @@ class CallView:
         else:
             self.bindings.append(Binding(variable, axis, labels, role, self.layer))
 
+    def state(self, axis: int, labels: Labels | None) -> None:
+        """Says that an attribute of the layer states the width of an axis, for all of its calls."""
+        if labels is None:
+            self.fixed_axes.add((id(self.layer), axis))
+        else:
+            self.stated.append(((id(self.layer), axis), labels))
+
     def freeze_other_axes(self, keep: tuple[int, ...], reason: str) -> None:
         """Freezes every labelled axis of every input but the given ones."""
         for axes in self.inputs:
@@ -127,8 +137,8 @@ class CallView:
 
     def count(self, operations: int, *factors: Labels | int | None) -> None:
         """Adds floating-point operations, a plain number or None of labels standing for itself."""
-        labels = tuple(factor for factor in factors if factor is not None and not _is_int(factor))
-        plain = prod(factor for factor in factors if _is_int(factor))
+        labels = tuple(factor for factor in factors if isinstance(factor, np.ndarray))
+        plain = prod(factor for factor in factors if isinstance(factor, int))
         self.work.append(Work(self.name, operations * plain, labels))
 
     def count_elements(self, axes: AxisLabels, shape: tuple, operations: int = 1) -> None:
@@ -140,6 +150,3 @@ def axis_key(variable, axis: int) -> tuple[int, int]:
     """Identifies an axis of a variable, counted from the front."""
     return id(variable), axis % len(variable.shape)
 
-
-def _is_int(factor) -> bool:
-    return isinstance(factor, int)

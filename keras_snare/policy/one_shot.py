@@ -13,11 +13,10 @@ SCOPES = ("local", "global")
 def lowest(group: ChannelGroup, scores: np.ndarray, remove: int) -> np.ndarray:
     """Returns the channels (roots) with the lowest scores among those that may go.
 
-    One channel of the group stays in any case. Equal scores go in the order of the units.
+    Each layer keeps a unit in any case. Equal scores go in the order of the units.
     """
-    remove = min(remove, len(group.free), group.width - 1)
-    order = np.argsort(scores[group.free], kind="stable")
-    return group.roots[group.free[order[:remove]]]
+    order = group.free[np.argsort(scores[group.free], kind="stable")]
+    return group.roots[group.first(order, remove)]
 
 
 def one_shot(
@@ -47,7 +46,7 @@ def one_shot(
         counts = _global_counts(chosen, scores, amount)
     removed = [np.array([], dtype=np.int64)]
     for group in chosen:
-        keep = group.width - counts[group.name]
+        keep = group.width - min(counts[group.name], group.removable)
         multiple = round_to or 1
         keep = max(ceil(keep / multiple), 1) * multiple
         removed.append(lowest(group, scores[group.name], max(group.width - keep, 0)))

@@ -1,5 +1,6 @@
 """SNARE's search as a state machine: which layer to cut next, and by how much."""
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -78,6 +79,7 @@ class SnarePolicy:
         self.steps: dict[str, float] = {}
         self.trials = 0
         self.pending: Proposal | None = None
+        self._sizes: dict[str, GroupSize] = {}
 
     def propose(self, sizes: Mapping[str, GroupSize], total: GroupSize) -> Proposal | None:
         """Returns the next trial, or None when the search is over.
@@ -90,11 +92,12 @@ class SnarePolicy:
             raise RuntimeError("The last proposal was neither accepted nor rejected.")
         if self.max_trials is not None and self.trials >= self.max_trials:
             return None
+        self._sizes = dict(sizes)
         best, best_value = None, 0.0
         for layer, size in sizes.items():
             step = self.steps.setdefault(layer, self.first_step)
             value = self.score(size, total) * step
-            remove = self.units_to_remove(size.width, step)
+            remove = self.units_to_remove(size, step)
             if step >= self.min_step and remove and (best is None or value > best_value):
                 best, best_value = Proposal(layer, step, remove, size.width), value
         self.pending = best
@@ -109,11 +112,12 @@ class SnarePolicy:
             + self.gamma * size.flops / max(total.flops, 1)
         )
 
-    def units_to_remove(self, width: int, step: float) -> int:
-        """Returns how many of `width` units a step removes: one at least, never all."""
-        keep = width - max(1, int(step * width + 1e-9))
-        keep = max(ceil(keep / self.round_to), 1) * self.round_to
-        return max(width - keep, 0)
+    def units_to_remove(self, size: GroupSize, step: float) -> int:
+        """Returns how many units a step removes: one at least, where one may go."""
+        most = size.width - 1 if size.removable is None else size.removable
+        keep = size.width - min(max(1, int(step * size.width + 1e-9)), most)
+        keep = ceil(keep / self.round_to) * self.round_to
+        return max(size.width - keep, 0)
 
     def accept(self) -> None:
         """The proposal was carried out for good."""
@@ -122,10 +126,8 @@ class SnarePolicy:
     def reject(self) -> None:
         """The proposal was undone."""
         refused = self._settle()
-        step = refused.share / 2
-        while (
-            step >= self.min_step and self.units_to_remove(refused.width, step) >= refused.remove
-        ):
+        step, size = refused.share / 2, self._sizes[refused.layer]
+        while step >= self.min_step and self.units_to_remove(size, step) >= refused.remove:
             step /= 2
         self.steps[refused.layer] = step
 
@@ -137,16 +139,21 @@ class SnarePolicy:
 
 
 def _check(first_step, min_step, beta, gamma, max_trials, round_to) -> None:
-    if not 0 < first_step < 1:
+    if not _is_number(first_step) or not 0 < first_step < 1:
         raise ValueError(f"`first_step` lies between 0 and 1. Received: first_step={first_step!r}")
-    if not 0 < min_step <= first_step:
+    if not _is_number(min_step) or not 0 < min_step <= first_step:
         raise ValueError(
             f"`min_step` lies between 0 and first_step={first_step}. Received: "
             f"min_step={min_step!r}"
         )
     for name, weight in (("beta", beta), ("gamma", gamma)):
-        if not 0 <= weight < float("inf"):
+        if not _is_number(weight) or not 0 <= weight < float("inf"):
             raise ValueError(f"`{name}` is a number, 0 or more. Received: {name}={weight!r}")
     for name, count in (("max_trials", max_trials), ("round_to", round_to)):
-        if count is not None and (not isinstance(count, int) or count < 1):
+        whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+        if count is not None and (not whole or count < 1):
             raise ValueError(f"`{name}` is an integer, 1 or more, or None. Received: {name}={count!r}")
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

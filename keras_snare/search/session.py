@@ -77,6 +77,7 @@ class SnareSearch:
         self.evaluate = evaluate
         self.tell = tell
         self.trial: Trial | None = None
+        self.best = math.nan
         self.done = False
         self.statistics: Statistics = None
         self.groups = channel_groups(model)
@@ -92,7 +93,7 @@ class SnareSearch:
 
     def begin(self, metric: float, statistics: Statistics) -> None:
         """Takes the model as it is for the reference."""
-        self.report.baseline = self.report.best = self.report.metric = metric
+        self.best = self.report.baseline = self.report.best = self.report.metric = metric
         self.statistics = statistics
 
     def advance(self, epoch: int) -> None:
@@ -106,7 +107,7 @@ class SnareSearch:
             if self.trial is None:
                 return
             metric = self.evaluate()
-            if metric is not None and self.objective.passes(metric, self.report.best):
+            if metric is not None and self.objective.passes(metric, self.best):
                 self._accept(epoch, metric, self._sliced())
 
     def judge(self, epoch: int, metric: float, loss: float | None) -> None:
@@ -117,10 +118,10 @@ class SnareSearch:
             metric: float, the monitored metric after the epoch.
             loss: float or None, the training loss of the epoch.
         """
-        trial = self.trial
+        trial = self._running()
         trial.epochs += 1
         self.report.retraining_epochs += 1
-        if self.objective.passes(metric, self.report.best):
+        if self.objective.passes(metric, self.best):
             self._accept(epoch, metric, self.source.collected())
         elif not math.isfinite(metric) or (loss is not None and not math.isfinite(loss)):
             self._reject(epoch, metric, "rejected: the loss or the metric is not finite")
@@ -163,6 +164,10 @@ class SnareSearch:
             one.name: ~np.isin(one.roots, removed) for one in before.prunable()
         }
 
+    def _running(self) -> Trial:
+        assert self.trial is not None, "a verdict needs a trial"
+        return self.trial
+
     def _look_again(self) -> None:
         self.groups = channel_groups(self.model)
         self.cost = model_cost(self.groups)
@@ -173,18 +178,20 @@ class SnareSearch:
         return {name: found[self._stayed[name]] for name, found in self.statistics.items()}
 
     def _accept(self, epoch: int, metric: float, statistics: Statistics) -> None:
+        trial = self._running()
+        self.trial = None
         self.policy.accept()
-        trial, self.trial = self.trial, None
         self.statistics = statistics
         row = self._row(trial, epoch, metric, True, "accepted")
-        self.report.best = self.objective.better(metric, self.report.best)
+        self.best = self.report.best = self.objective.better(metric, self.best)
         self.report.metric = metric
         self.report.params_after, self.report.flops_after = trial.params, trial.flops
         self._close(row)
 
     def _reject(self, epoch: int, metric: float, reason: str) -> None:
+        trial = self._running()
+        self.trial = None
         self.policy.reject()
-        trial, self.trial = self.trial, None
         trial.snapshot.restore()
         self.groups = trial.groups
         self.cost = model_cost(self.groups)
@@ -207,7 +214,7 @@ class SnareSearch:
             share=proposal.share,
             epochs=trial.epochs,
             metric=metric,
-            best=self.report.best,
+            best=self.best,
             accepted=accepted,
             params=trial.params,
             flops=trial.flops,

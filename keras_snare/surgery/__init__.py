@@ -2,11 +2,13 @@
 
 from keras_snare.surgery.apply import plan_for, remove, removed_channels, shrink, width_changes
 from keras_snare.surgery.inputs import InputSelection
+from keras_snare.surgery.optimizers import UnreducedGradients
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 
 __all__ = [
     "InputSelection",
     "Snapshot",
+    "UnreducedGradients",
     "plan_for",
     "remove",
     "removed_channels",

@@ -110,20 +110,21 @@ def remove(model, groups: ChannelGroups, removed: np.ndarray) -> Snapshot:
     """Cuts the channels `removed` (roots) of groups that were just found."""
     optimizer = getattr(model, "optimizer", None)
     keep = _positions(groups, removed)
-    followers = [slot for slot in optimizers.slots(optimizer) if id(slot.variable) in keep]
-    replaced = {*keep, *(id(slot.value) for slot in followers)}
+    followers = []
+    for slot in optimizers.slots(optimizer):
+        axes = keep.get(id(slot.variable), (None, {}))[1]
+        own = {at: axes[axis] for at, axis in enumerate(slot.axes) if axis in axes}
+        if own:
+            followers.append((slot.value, own))
+    keys = optimizers.variable_keys(optimizer, [variable for variable, _ in keep.values()])
+    replaced = {*keep, *(id(value) for value, _ in followers)}
     snapshot = take_snapshot(model, groups.trace, frozenset(replaced))
     if not removed.size:
         return snapshot
     try:
-        for slot in followers:
-            axes = keep[id(slot.variable)][1]
-            own = {at: axes[axis] for at, axis in enumerate(slot.axes) if axis in axes}
-            if own:
-                variables.resize(slot.value, own)
-        for variable, axes in keep.values():
+        for variable, axes in (*followers, *keep.values()):
             variables.resize(variable, axes)
-        optimizers.rebuild_index(optimizer)
+        optimizers.rename_keys(optimizer, keys)
         _resize_symbols(groups, removed)
         _drop_functions(model)
     except BaseException:

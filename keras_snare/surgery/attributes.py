@@ -93,6 +93,15 @@ def reshape(resized):
     return {"target_shape": tuple(-1 if size == -1 else now for size, now in named)}
 
 
+@row(("noise_shape",), layers.Dropout, layers.AlphaDropout)
+def dropout(resized):
+    stated = resized.layer.noise_shape
+    if stated is None:
+        return {}
+    sizes = zip(stated, resized.output_shapes[0], strict=True)
+    return {"noise_shape": tuple(size if size in (None, 1) else now or size for size, now in sizes)}
+
+
 @row(("indices",), FeatureSelection)
 def feature_selection(resized):
     return {"indices": tuple(resized.layer.indices[at] for at in resized.kept_outputs.tolist())}

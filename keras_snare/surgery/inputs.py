@@ -27,7 +27,7 @@ class InputSelection:
         self._undo: Any = None
         graph = trace(model)
         first = next((call for call in graph.calls if getattr(call.operation, "weights", [])), None)
-        shape = graph.shape(first.inputs[0]) if first is not None else ()
+        shape = tuple(size or 0 for size in graph.shape(first.inputs[0])) if first else ()
         if first is None or type(first.operation) is not keras.layers.Dense or len(shape) != 2:
             found = "none" if first is None else f"{first.name} ({type(first.operation).__name__})"
             raise UnsupportedModelError(
@@ -36,7 +36,8 @@ class InputSelection:
             )
         self._dense = first.operation
         self._tensor = first.inputs[0]
-        self.layer = FeatureSelection(range(shape[1]), name="input_selection")
+        self._features = shape[1]
+        self.layer = FeatureSelection(range(self._features), name="input_selection")
 
     def insert(self) -> None:
         """Puts the selection in."""
@@ -56,7 +57,7 @@ class InputSelection:
         """Takes the selection out again unless it drops something."""
         features = trace(self.model)
         selected = [call for call in features.calls if call.operation is self.layer]
-        if not selected or len(self.layer.indices) < features.shape(selected[0].inputs[0])[1]:
+        if not selected or len(self.layer.indices) < self._features:
             return
         if isinstance(self.model, keras.Sequential):
             self._rebuild_sequential(add=False)

@@ -4,7 +4,7 @@ Keras keeps slots (momenta, averages, gradient accumulators) in lists parallel t
 the optimizer was built with, and offers no public way to tell which slot belongs to which variable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,13 @@ import keras
 from keras_snare.errors import UnsupportedModelError
 
 _NOT_SLOTS = ("_variables", "_trainable_variables")
+# Dictionaries and sets whose keys come from `_var_key`. Not every optimizer has all of them.
+_TABLES = (
+    "_trainable_variables_indices",
+    "_var_to_optimizer_idx",
+    "_exclude_from_weight_decay",
+    "_exclude_from_weight_decay_cache",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +38,13 @@ class Slot:
 
 
 def optimizers_of(optimizer) -> Iterator[Any]:
-    """An optimizer and, where it wraps another, that one too."""
-    while optimizer is not None:
-        yield optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", None)
+    """An optimizer and, where it wraps others, those too."""
+    if optimizer is None:
+        return
+    yield optimizer
+    inner = getattr(optimizer, "inner_optimizer", None)
+    for one in getattr(optimizer, "optimizers", ()) if inner is None else (inner,):
+        yield from optimizers_of(one)
 
 
 def slots(optimizer) -> list[Slot]:
@@ -83,21 +93,70 @@ def _slot_axes(optimizer, name: str, value, variable) -> tuple[int, ...]:
     return axes
 
 
-def variable_index(optimizer) -> dict[Any, dict]:
-    """Returns each optimizer's table from variable keys to positions, for `put_back_index`."""
-    return {one: one._trainable_variables_indices for one in optimizers_of(optimizer) if one.built}
+def variable_tables(optimizer) -> list[tuple[Any, Any]]:
+    """Returns each table that is keyed by variable, and a copy of it, for `put_back_tables`."""
+    tables = [
+        getattr(one, name) for one in optimizers_of(optimizer) for name in _TABLES if hasattr(one, name)
+    ]
+    return [(table, table.copy()) for table in tables]
 
 
-def put_back_index(index: dict[Any, dict]) -> None:
-    """Restores what `variable_index` returned."""
-    for one, table in index.items():
-        one._trainable_variables_indices = table
+def put_back_tables(tables: list[tuple[Any, Any]]) -> None:
+    """Restores what `variable_tables` returned."""
+    for table, copy in tables:
+        _refill(table, copy)
 
 
-def rebuild_index(optimizer) -> None:
-    """Makes the table from variable keys to positions anew, after variables were resized."""
-    for one in optimizers_of(optimizer):
-        if one.built:
-            one._trainable_variables_indices = {
-                one._var_key(variable): at for at, variable in enumerate(one._trainable_variables)
-            }
+def variable_keys(optimizer, variables: Iterable[Any]) -> dict[Any, Any]:
+    """Returns the keys that the optimizer knows variables by, for `rename_keys` after a cut."""
+    if optimizer is None:
+        return {}
+    return {optimizer._var_key(variable): variable for variable in variables}
+
+
+def rename_keys(optimizer, keys: dict[Any, Any]) -> None:
+    """Enters variables that were resized under their new keys.
+
+    Args:
+        optimizer: the optimizer, or None.
+        keys: what `variable_keys` returned before.
+    """
+    names = {key: optimizer._var_key(variable) for key, variable in keys.items()}
+    for table, copy in variable_tables(optimizer):
+        if isinstance(copy, set):
+            _refill(table, {names.get(key, key) for key in copy})
+        else:
+            _refill(table, {names.get(key, key): value for key, value in copy.items()})
+
+
+def _refill(table, content) -> None:
+    # Assigning another dictionary would have TensorFlow wrap and track it.
+    table.clear()
+    table.update(content)
+
+
+class UnreducedGradients:
+    """Spares an optimizer the sum over replicas where there is one replica.
+
+    Stands in for `_all_reduce_sum_gradients`. With one replica the sum changes nothing, but
+    TensorFlow never frees a graph in which it was traced, and a search traces often.
+
+    Args:
+        model: a compiled model.
+    """
+
+    def __init__(self, model):
+        strategy = getattr(model, "distribute_strategy", None)
+        alone = strategy is not None and strategy.num_replicas_in_sync == 1
+        found = optimizers_of(model.optimizer) if alone else ()
+        self._optimizers = [one for one in found if hasattr(one, "_all_reduce_sum_gradients")]
+
+    def attach(self) -> None:
+        """Leaves the sum out; the training step has to be compiled after this."""
+        for one in self._optimizers:
+            one._all_reduce_sum_gradients = list
+
+    def detach(self) -> None:
+        """Puts the sum back."""
+        for one in self._optimizers:
+            vars(one).pop("_all_reduce_sum_gradients", None)

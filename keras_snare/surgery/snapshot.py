@@ -23,7 +23,7 @@ class Snapshot:
         attributes: per layer, its width attributes.
         shapes: symbolic tensors and their shapes.
         build_shapes: per layer, the shapes it was built with.
-        index: the optimizers' tables of variables.
+        tables: the optimizers' tables of variables, and their content.
         functions: the compiled steps; they refer to the backend objects in `values`, so that
             after `restore` none has to be traced again.
     """
@@ -33,15 +33,17 @@ class Snapshot:
     attributes: list[tuple[Any, dict]]
     shapes: list[tuple[Any, tuple]]
     build_shapes: list[tuple[Any, dict | None]]
-    index: dict[Any, dict]
+    tables: list[tuple[Any, Any]]
     functions: dict[str, Any]
 
     def restore(self) -> None:
         """Puts the model and its optimizer back to where they were."""
-        for variable, value, copy in self.values:
-            if variables.value_object(variable) is not value:
-                variables.put_back(variable, value)
-            if copy is not None:
+        for at, (variable, value, copy) in enumerate(self.values):
+            variables.put_back(variable, value)
+            if copy is None:
+                # From here on training changes it, and a second call needs it as it was.
+                self.values[at] = (variable, value, _copy(variable))
+            else:
                 variable.assign(copy)
         for layer, attributes in self.attributes:
             for name, value in attributes.items():
@@ -50,9 +52,12 @@ class Snapshot:
             variables.set_tensor_shape(tensor, shape)
         for layer, shapes in self.build_shapes:
             variables.set_build_shapes(layer, shapes)
-        optimizers.put_back_index(self.index)
+        optimizers.put_back_tables(self.tables)
+        training = self.model.train_function is not None
         for name, function in self.functions.items():
             setattr(self.model, name, function)
+        if training and self.model.train_function is None:
+            self.model.make_train_function()
 
 
 def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = frozenset()):
@@ -92,7 +97,7 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
             }.values()
         ],
         [(layer, variables.build_shapes(layer)) for layer in layers],
-        optimizers.variable_index(optimizer),
+        optimizers.variable_tables(optimizer),
         compiled_functions(model),
     )
 

@@ -39,4 +39,6 @@ def dense(view: CallView):
 @row(FeatureSelection)
 def feature_selection(view: CallView):
     view.freeze_other_axes((), "selects among it already")
-    return [{view.axis(-1): view.produce(len(view.layer.indices))}]
+    selected = view.produce(len(view.layer.indices))
+    view.state(view.axis(-1), selected)
+    return [{view.axis(-1): selected}]

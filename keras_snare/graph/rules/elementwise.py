@@ -11,8 +11,6 @@ layers = keras.layers
 
 @row(
     layers.ActivityRegularization,
-    layers.AlphaDropout,
-    layers.Dropout,
     layers.GaussianDropout,
     layers.GaussianNoise,
     layers.Identity,
@@ -21,6 +19,14 @@ layers = keras.layers
     layers.SpatialDropout3D,
 )
 def unchanged(view: CallView):
+    return [view.inputs[0]]
+
+
+@row(layers.Dropout, layers.AlphaDropout)
+def dropout(view: CallView):
+    for axis, size in enumerate(view.layer.noise_shape or ()):
+        if axis > 0 and size not in (None, 1):
+            view.state(axis, view.inputs[0].get(axis))
     return [view.inputs[0]]
 
 
@@ -39,6 +45,8 @@ def activation(view: CallView):
 @row(layers.Softmax)
 def softmax(view: CallView):
     axis = view.layer.axis
+    if len(view.inputs) > 1:
+        view.freeze_other_axes((), "is given a mask of fixed width")
     for normalized in axis if isinstance(axis, (list, tuple)) else [axis]:
         labels = view.inputs[0].get(view.axis(normalized))
         if labels is not None:
@@ -50,8 +58,8 @@ def softmax(view: CallView):
 @row(layers.PReLU)
 def parametric_relu(view: CallView):
     shared = view.layer.shared_axes or ()
-    for axis, labels in view.inputs[0].items():
+    for axis in range(1, len(view.input_shapes[0])):
         if axis not in shared:
-            view.bind(view.layer.alpha, axis - 1, labels)
+            view.bind(view.layer.alpha, axis - 1, view.inputs[0].get(axis))
     view.count_elements(view.inputs[0], view.output_shapes[0])
     return [view.inputs[0]]

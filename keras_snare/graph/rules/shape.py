@@ -90,4 +90,8 @@ def flatten(view: CallView):
 @row(layers.Reshape)
 def reshape(view: CallView):
     before, after = view.input_shapes[0], view.output_shapes[0]
-    return [reshape_axes(view.space, view.inputs[0], before, after, view.name)]
+    axes = reshape_axes(view.space, view.inputs[0], before, after, view.name)
+    for axis, size in enumerate(view.layer.target_shape, start=1):
+        if size != -1:
+            view.state(axis, axes.get(axis))
+    return [axes]

@@ -1,0 +1,85 @@
+"""Which data a criterion takes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from training import compiled, dense_model, random_data
+
+import keras_snare
+from keras_snare.criteria import TaylorCriterion, check_data, statistics
+from keras_snare.graph import channel_groups
+
+
+class _Batches(keras.utils.PyDataset):
+    def __init__(self, x, y, size, labelled=True):
+        super().__init__()
+        self.x, self.y, self.size, self.labelled = x, y, size, labelled
+
+    def __len__(self):
+        return -(-len(self.x) // self.size)
+
+    def __getitem__(self, index):
+        part = slice(index * self.size, (index + 1) * self.size)
+        return (self.x[part], self.y[part]) if self.labelled else self.x[part]
+
+
+def _forms(x, y):
+    return {
+        "tuple": (x, y),
+        "list": [x, y],
+        "tensors": (tf.constant(x), tf.constant(y)),
+        "dataset": tf.data.Dataset.from_tensor_slices((x, y)).batch(5),
+        "pydataset": _Batches(x, y, 5),
+    }
+
+
+@pytest.mark.parametrize("form", ["tuple", "list", "tensors", "dataset", "pydataset"])
+def test_every_form_gives_the_same_scores(form):
+    model = compiled(dense_model())
+    x, y = random_data(model, 13)
+    groups = channel_groups(model)
+    expected = statistics(model, groups, groups.prunable(), TaylorCriterion(), (x, y))
+
+    data = _forms(x, y)[form]
+    check_data(data, "data", labelled=True)
+    found = statistics(model, groups, groups.prunable(), TaylorCriterion(), data)
+
+    assert found.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("form", ["array", "dataset", "pydataset"])
+def test_activations_need_no_labels(form):
+    model = dense_model()
+    x, y = random_data(model, 13)
+    data = {
+        "array": (x,),
+        "dataset": tf.data.Dataset.from_tensor_slices(x).batch(5),
+        "pydataset": _Batches(x, y, 5, labelled=False),
+    }[form]
+    report = keras_snare.prune(model, 0.5, criterion="activation", data=data, scope="local")
+    other = keras.models.clone_model(model)
+    assert [change.after for change in report.changes] == [3, 3]
+    assert other.count_params() == model.count_params()
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda x, y: iter([(x, y)]), "`data` is read several times. Received an iterator"),
+        (lambda x, y: ((x, y) for _ in range(1)), r"iterator \(generator\)"),
+        (lambda x, y: 3, r"`data` is `\(x, y\)` arrays.*Received: int"),
+        (lambda x, y: (x,), r"needs labelled data: `data=\(x, y\)`. Received: 1 part"),
+        (lambda x, y: (), "Received: 0 part"),
+        (lambda x, y: (x[:0], y[:0]), "hold no example. Give at least one"),
+    ],
+    ids="iterator generator number unlabelled nothing empty".split(),
+)
+def test_bad_data_are_refused_before_anything_changes(make, error):
+    model = compiled(dense_model())
+    x, y = random_data(model)
+    with pytest.raises(ValueError, match=error):
+        keras_snare.prune(model, 0.5, criterion="taylor", data=make(x, y))
+    assert model.get_layer("hidden1").units == 6

@@ -1,0 +1,75 @@
+"""Cuts for the tests: plans that hypothesis draws, and what a cut has to leave."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from keras_snare.graph import READER, axis_key
+from keras_snare.records import PrunePlan
+
+
+@st.composite
+def plans(draw, groups):
+    """Draws a plan that cuts one group or more, consistently for coupled layers."""
+    prunable = groups.prunable()
+    chosen = draw(st.lists(st.sampled_from(prunable), min_size=1, unique_by=lambda one: one.name))
+    return plan_without(groups, np.concatenate([draw(_channels(group, groups)) for group in chosen]))
+
+
+@st.composite
+def _channels(draw, group, groups):
+    """Channels of a group to cut, such that every layer keeps a unit."""
+    stay = set()
+    for layer in group.layers:
+        units = groups.units(layer).tolist()
+        stay.add(draw(st.sampled_from(units)))
+    free = [root for root in group.roots[group.free].tolist() if root not in stay]
+    return np.array(draw(st.lists(st.sampled_from(free), unique=True)) if free else [], dtype=int)
+
+
+def plan_without(groups, removed):
+    """The plan, in units of every layer, that removes channels."""
+    keep = {}
+    for group in groups:
+        for layer in group.layers:
+            stay = ~np.isin(groups.units(layer), removed)
+            if not stay.all():
+                keep[layer] = np.flatnonzero(stay).tolist()
+    return PrunePlan(keep)
+
+
+def halves(groups):
+    """The plan that keeps every second unit of what can be cut, the first of each layer always."""
+    removed = []
+    for group in groups.prunable():
+        kept = {groups.units(layer)[0] for layer in group.layers}
+        odd = group.roots[1::2]
+        free = set(group.roots[group.free].tolist())
+        removed.extend(root for root in odd.tolist() if root in free and root not in kept)
+    return plan_without(groups, np.array(removed, dtype=int))
+
+
+def silence_readers(groups, removed):
+    """Sets the weights that read the channels `removed` to zero."""
+    for binding in groups.bindings:
+        if binding.role == READER:
+            value = np.moveaxis(binding.variable.numpy(), binding.axis, 0)
+            value[np.isin(groups.roots[binding.labels], removed)] = 0.0
+            binding.variable.assign(np.moveaxis(value, 0, binding.axis))
+
+
+def kept_positions(groups, removed):
+    """Variable id -> axis -> positions that stay, for the variables that a cut reaches."""
+    kept = {}
+    for binding in groups.bindings:
+        stay = ~np.isin(groups.roots[binding.labels], removed)
+        if not stay.all():
+            key, axis = axis_key(binding.variable, binding.axis)
+            kept.setdefault(key, {})[axis] = np.flatnonzero(stay)
+    return kept
+
+
+def sliced(array, axes):
+    """An array cut down to the positions that stay."""
+    for axis, positions in axes.items():
+        array = array.take(positions, axis=axis)
+    return array
