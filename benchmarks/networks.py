@@ -61,7 +61,7 @@ def uci_custom() -> keras.Model:
     1,240 more; the remaining 400 are one normalised dense layer of 100 units. Which of the
     two is not said; here it is the first. Nor is the place of the two poolings: here one
     closes the convolutions of width 5, one those of width 9, so that 8 positions are left.
-    An epoch has few steps, so the moving statistics follow with momentum 0.9, not 0.99.
+    An epoch has few steps, so the moving statistics follow with momentum 0.97, not 0.99.
 
     Returns:
         An uncompiled model from `(128, 3)`, time and axis, to 6 class probabilities.
@@ -78,7 +78,7 @@ def uci_custom() -> keras.Model:
             layers.MaxPooling1D(4, name="pool2"),
             layers.Flatten(name="flatten"),
             layers.Dense(100, name="dense1"),
-            layers.BatchNormalization(momentum=0.9, name="dense1_normalization"),
+            layers.BatchNormalization(momentum=0.97, name="dense1_normalization"),
             layers.ReLU(name="dense1_relu"),
             layers.Dense(100, activation="relu", name="dense2"),
             layers.Dense(6, activation="softmax", name="classes"),
@@ -91,6 +91,6 @@ def _normalised_conv(filters: int, kernel_size: int, number: str) -> list[layers
     name = f"conv{number}"
     return [
         layers.Conv1D(filters, kernel_size, padding="same", name=name),
-        layers.BatchNormalization(momentum=0.9, name=f"{name}_normalization"),
+        layers.BatchNormalization(momentum=0.97, name=f"{name}_normalization"),
         layers.ReLU(name=f"{name}_relu"),
     ]

@@ -1,6 +1,6 @@
 """What SnareCallback costs: per epoch while it does not try anything, per cut, and in memory.
 
-    python benchmarks/overhead.py --output benchmarks/results/overhead.json
+python benchmarks/overhead.py --output benchmarks/results/overhead.json
 """
 
 import argparse
@@ -130,7 +130,9 @@ def memory_over_trials(trials: int) -> dict[str, Any]:
     snare = keras_snare.SnareCallback(
         eps=0.05, monitor="accuracy", retrain_epochs=1, max_trials=trials, verbose=0
     )
-    model.fit(x, y, batch_size=BATCH_SIZE, epochs=4 * trials, callbacks=[snare, Resident()], verbose=0)
+    model.fit(
+        x, y, batch_size=BATCH_SIZE, epochs=4 * trials, callbacks=[snare, Resident()], verbose=0
+    )
     return {
         "trials": len(sizes),
         "resident_bytes_after_5": sizes[4],

@@ -8,6 +8,12 @@ from dataclasses import asdict, dataclass, field
 from keras_snare.errors import InvalidPlanError
 
 
+def _index(value) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{value} is no index; np.flatnonzero(mask) turns a mask into indices")
+    return operator.index(value)
+
+
 def _indices(layer: str, keep: Iterable[int]) -> tuple[int, ...]:
     if isinstance(keep, (str, bytes)) or not isinstance(keep, Iterable):
         raise InvalidPlanError(
@@ -15,7 +21,7 @@ def _indices(layer: str, keep: Iterable[int]) -> tuple[int, ...]:
             f"{keep!r}. Give a list of integers."
         )
     try:
-        indices = [operator.index(index) for index in keep]
+        indices = [_index(index) for index in keep]
     except TypeError as error:
         raise InvalidPlanError(
             f"Unit indices are integers. Received for layer {layer!r}: {error}."
@@ -63,8 +69,19 @@ class PrunePlan:
 
     @classmethod
     def from_json(cls, text: str) -> "PrunePlan":
-        """Reads a plan that `to_json` wrote."""
-        return cls(json.loads(text)["keep"])
+        """Reads a plan that `to_json` wrote.
+
+        Raises:
+            InvalidPlanError: when the text is not such a plan.
+        """
+        try:
+            keep = json.loads(text)["keep"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidPlanError(
+                "A stored plan is a JSON object with `keep`, as PrunePlan.to_json writes it. "
+                f"Received: {text[:80]!r} ({type(error).__name__}: {error})"
+            ) from error
+        return cls(keep)
 
 
 @dataclass(frozen=True)

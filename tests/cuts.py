@@ -23,7 +23,8 @@ def _channels(draw, group, groups):
         units = groups.units(layer).tolist()
         stay.add(draw(st.sampled_from(units)))
     free = [root for root in group.roots[group.free].tolist() if root not in stay]
-    return np.array(draw(st.lists(st.sampled_from(free), unique=True)) if free else [], dtype=int)
+    some = st.lists(st.sampled_from(free), min_size=1, unique=True) if free else st.just([])
+    return np.array(draw(some), dtype=int)
 
 
 def plan_without(groups, removed):

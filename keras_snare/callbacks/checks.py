@@ -95,13 +95,13 @@ def _metric_name(metric: str | dict) -> str:
     return (config or {}).get("name", metric.get("class_name"))
 
 
-def warn_if_short(epochs: int | None, warmup_epochs: int, retrain_epochs: int) -> None:
-    """Warns when `fit` will end before one trial could."""
+def warn_if_short(epochs: int | None, first: int, warmup_epochs: int, retrain_epochs: int) -> None:
+    """Warns when `fit` will end before one trial could; `first` is its `initial_epoch`."""
     needed = max(warmup_epochs, 1) + retrain_epochs
-    if epochs is not None and epochs < needed:
+    if epochs is not None and epochs - first < needed:
         warnings.warn(
-            f"fit runs for {epochs} epochs; one trial may take {needed} (warm-up "
-            f"{max(warmup_epochs, 1)}, retraining {retrain_epochs}). Give epochs={needed} "
+            f"fit runs for {epochs - first} epochs; one trial may take {needed} (warm-up "
+            f"{max(warmup_epochs, 1)}, retraining {retrain_epochs}). Give epochs={first + needed} "
             "or more.",
             UserWarning,
             stacklevel=2,

@@ -1,5 +1,7 @@
 """The lines that a search prints."""
 
+import math
+
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search import Objective, Trial
@@ -10,7 +12,7 @@ def begun(epoch: int, trial: Trial, report: CompressionReport) -> str:
     proposal = trial.proposal
     return (
         f"Epoch {epoch}: trial {len(report.rows) + 1} begins: {proposal.layer} "
-        f"{proposal.width} -> {proposal.width - proposal.remove}, parameters {trial.params:,}, "
+        f"{proposal.width} -> {trial.width}, parameters {trial.params:,}, "
         "training on"
     )
 
@@ -20,8 +22,9 @@ def judged(row: TrialRow, objective: Objective) -> str:
     retrained = {0: "without retraining", 1: "after 1 epoch"}.get(
         row.epochs, f"after {row.epochs} epochs"
     )
+    metric = "unknown" if math.isnan(row.metric) else f"{row.metric:.4f}"
     return (
         f"Epoch {row.epoch}: trial {row.trial}: {row.layer} {row.width_before} -> "
-        f"{row.width_after} - {objective.monitor}: {row.metric:.4f} (best {row.best:.4f}, eps "
+        f"{row.width_after} - {objective.monitor}: {metric} (best {row.best:.4f}, eps "
         f"{objective.eps:g}) - parameters: {row.params:,} - {row.reason} {retrained}"
     )

@@ -16,6 +16,7 @@ class RunningFit:
         validation_data: what the training is validated on, or None.
         validation_freq: int or list, when it is validated.
         validation_steps, validation_batch_size: how it is validated.
+        initial_epoch: int, epochs that were trained before.
         callbacks: the list of callbacks that `fit` calls.
     """
 
@@ -23,6 +24,7 @@ class RunningFit:
     validation_freq: Any
     validation_steps: int | None
     validation_batch_size: int | None
+    initial_epoch: int
     callbacks: Any
 
     def evaluate(self, model, metric: str) -> float | None:
@@ -61,6 +63,7 @@ def running_fit(model) -> RunningFit | None:
                 held.get("validation_freq", 1),
                 held.get("validation_steps"),
                 held.get("validation_batch_size") or held.get("batch_size"),
+                held.get("initial_epoch", 0),
                 held["callbacks"],
             )
         frame = frame.f_back
@@ -87,7 +90,7 @@ class EvaluateAgain:
         evaluate = self.model.evaluate
 
         def remembered(*args, **kwargs):
-            if isinstance(kwargs.get("callbacks"), keras.callbacks.CallbackList):
+            if _is_of_fit(kwargs.get("callbacks")):
                 self._arguments = (args, kwargs)
             return evaluate(*args, **kwargs)
 
@@ -114,6 +117,8 @@ class Guard:
     Keras calls no hook of a callback then. So the functions that `fit` spends its time in - the
     training step, the evaluation, the hooks of all callbacks - are watched while `fit` runs.
 
+    The hooks are watched from the beginning, the rest from `watch_model` on.
+
     Args:
         model: the model in training.
         callbacks: the list of callbacks that `fit` calls, or None.
@@ -127,10 +132,12 @@ class Guard:
         for name in dir(callbacks) if callbacks is not None else ():
             if name.startswith("on_") and name != "on_train_begin":
                 self._watch(callbacks, name)
-        self._watch(model, "evaluate")
 
-    def watch_step(self) -> None:
-        """Watches the training step as it is now; to be called whenever it was made anew."""
+    def watch_model(self) -> None:
+        """Watches the evaluation, and the training step, which may have been made anew."""
+        if not isinstance(self.model.evaluate, _Guarded):
+            # Callbacks may call it as well, and handle what it raises; their hooks are watched.
+            self._watch(self.model, "evaluate", lambda given: _is_of_fit(given.get("callbacks")))
         function = self.model.train_function
         if function is not None and not isinstance(function, _Guarded):
             self.model.train_function = _Guarded(function, self)
@@ -143,25 +150,31 @@ class Guard:
         if isinstance(self.model.train_function, _Guarded):
             self.model.train_function = self.model.train_function.function
 
-    def _watch(self, holder: Any, name: str) -> None:
+    def _watch(self, holder: Any, name: str, when: Callable[[dict], bool] | None = None) -> None:
         function = getattr(holder, name)
         if callable(function):
-            setattr(holder, name, _Guarded(function, self))
+            setattr(holder, name, _Guarded(function, self, when))
             self._watched.append((holder, name))
 
 
-class _Guarded:
-    """A function that tidies up when it raises."""
+def _is_of_fit(callbacks: Any) -> bool:
+    return isinstance(callbacks, keras.callbacks.CallbackList)
 
-    def __init__(self, function: Callable, guard: Guard):
+
+class _Guarded:
+    """A function that tidies up when it raises, unless it only says that the data are at their end."""
+
+    def __init__(self, function: Callable, guard: Guard, when: Callable[[dict], bool] | None = None):
         self.function = function
         self.guard = guard
+        self.when = when
 
     def __call__(self, *args, **kwargs):
         try:
             return self.function(*args, **kwargs)
-        except StopIteration:
-            raise
-        except BaseException:
-            self.guard.tidy_up()
+        except BaseException as error:
+            # The second is TensorFlow's, for data of unknown length; both end an epoch, not `fit`.
+            ends_data = type(error).__name__ in ("StopIteration", "OutOfRangeError")
+            if not ends_data and (self.when is None or self.when(kwargs)):
+                self.guard.tidy_up()
             raise

@@ -120,6 +120,7 @@ class SnareCallback(keras.callbacks.Callback):
         check_settings(self, self._criterion)
         self._search: SnareSearch | None = None
         self._guard: Guard | None = None
+        self._bar = False
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters
@@ -127,28 +128,34 @@ class SnareCallback(keras.callbacks.Callback):
         changed = [
             f"{name}={value!r}"
             for name, value in given.items()
-            if name == "eps" or value is not defaults[name].default
+            if name == "eps" or not _same(value, defaults[name].default)
         ]
         return f"SnareCallback({', '.join(changed)})"
 
     def on_train_begin(self, logs=None):
-        if self._search is not None:
+        if self._guard is not None:
             self._tidy_up()
         fit = running_fit(self.model)
         check_run(self.model, self._objective, fit)
         select_groups(channel_groups(self.model), self.layers)
-        warn_if_short(self.params.get("epochs"), self.warmup_epochs, self.retrain_epochs)
+        first = fit.initial_epoch if fit else 0
+        warn_if_short(self.params.get("epochs"), first, self.warmup_epochs, self.retrain_epochs)
         self._inputs = InputSelection(self.model) if self.prune_inputs else None
         self._again = EvaluateAgain(self.model, self.monitor.removeprefix("val_"))
         self._source = ScoreSource(self.model, self._criterion, self.scoring_data)
         self._unreduced = UnreducedGradients(self.model)
         self._warmup = Warmup(self.model, self._objective, self.warmup_epochs)
-        self._epoch = 0
-        try:
-            self._begin_search(fit)
-        except BaseException:
-            self._tidy_up()
-            raise
+        self._epoch = first
+        # What changes the model waits for the first epoch: were a callback behind this one to raise
+        # in its on_train_begin, nothing could tidy up.
+        self._guard = Guard(self.model, fit.callbacks if fit else None, self._tidy_up)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._search is None:
+            self._begin_search(running_fit(self.model))
+        self._source.epoch_began()
+        self._guarding().watch_model()
+        self._bar = self.params.get("verbose", 0) in (1, "auto")
 
     def _begin_search(self, fit) -> None:
         if self._inputs is not None:
@@ -172,12 +179,6 @@ class SnareCallback(keras.callbacks.Callback):
             if fit is not None:
                 self._warmup.given(fit.evaluate(self.model, self.monitor.removeprefix("val_")))
             self._again.attach()
-        self._guard = Guard(self.model, fit.callbacks if fit else None, self._tidy_up)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._source.epoch_began()
-        if self._guard is not None:
-            self._guard.watch_step()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
@@ -197,7 +198,12 @@ class SnareCallback(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
+        self._bar = False
+        undone = self._search is not None and self._search.trial is not None
         self._tidy_up()
+        if undone:
+            # fit did this before, to the weights of the trial.
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _advance(self) -> None:
         search = self._running()
@@ -211,6 +217,10 @@ class SnareCallback(keras.callbacks.Callback):
     def _running(self) -> SnareSearch:
         assert self._search is not None, "on_train_begin comes first"
         return self._search
+
+    def _guarding(self) -> Guard:
+        assert self._guard is not None, "on_train_begin comes first"
+        return self._guard
 
     def _metric(self, logs: dict) -> float:
         if self.monitor not in logs:
@@ -227,7 +237,9 @@ class SnareCallback(keras.callbacks.Callback):
         by_fit = 1 if self.params.get("verbose", 1) else 0
         verbose = by_fit if isinstance(self.verbose, str) else self.verbose
         if verbose >= level:
-            print(text, flush=True)
+            # The progress bar has not ended its line yet.
+            print(f"\n{text}" if self._bar else text, flush=True)
+            self._bar = False
 
     def _new_policy(self) -> SnarePolicy:
         return SnarePolicy(
@@ -252,3 +264,7 @@ class SnareCallback(keras.callbacks.Callback):
         self._unreduced.detach()
         if self._inputs is not None:
             self._inputs.remove_if_idle()
+
+
+def _same(value, default) -> bool:
+    return type(value) is type(default) and value == default

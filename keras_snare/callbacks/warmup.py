@@ -1,5 +1,7 @@
 """The epochs before a search begins."""
 
+import math
+
 from keras_snare.search import Objective, SnareSearch
 from keras_snare.search.scores import Statistics
 from keras_snare.surgery import Snapshot, take_snapshot
@@ -31,12 +33,15 @@ class Warmup:
     def given(self, metric: float | None) -> None:
         """Notes the metric of the model as `fit` received it, where that could be evaluated."""
         if metric is not None:
+            # A restored model shall find the optimizer as new, too.
+            if not self.model.optimizer.built:
+                self.model.optimizer.build(self.model.trainable_variables)
             self._best = (metric, None, take_snapshot(self.model))
 
     def epoch_ended(self, metric: float, statistics: Statistics, search: SnareSearch) -> None:
         """Notes an epoch; after the last one, begins the search with the best model so far."""
         self.remaining -= 1
-        if self._best is None or self.objective.loss(metric, self._best[0]) < 0:
+        if self._best is None or self._improves(metric, self._best[0]):
             self._best = (metric, statistics, None if self.over else take_snapshot(self.model))
         elif self._best[1] is None:
             self._best = (self._best[0], statistics, self._best[2])
@@ -46,3 +51,6 @@ class Warmup:
                 snapshot.restore()
             search.begin(best, found)
             self._best = None
+
+    def _improves(self, metric: float, best: float) -> bool:
+        return not math.isfinite(best) or self.objective.loss(metric, best) < 0

@@ -1,7 +1,7 @@
 """Scores and costs to decisions: no Keras training in here."""
 
 from keras_snare.policy.one_shot import SCOPES, lowest, one_shot
-from keras_snare.policy.selection import check_layers, select_groups
+from keras_snare.policy.selection import check_layers, matching_groups, select_groups
 from keras_snare.policy.snare import Proposal, SnarePolicy
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "SnarePolicy",
     "check_layers",
     "lowest",
+    "matching_groups",
     "one_shot",
     "select_groups",
 ]

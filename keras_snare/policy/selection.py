@@ -41,12 +41,7 @@ def select_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:
     if not prunable:
         reasons = "; ".join(f"{group.name}: {group.reason}" for group in groups) or "no such layer"
         raise UnsupportedModelError(f"The model has no layer whose units can be cut ({reasons}).")
-    if layers is None:
-        return prunable
-    producers = {call.name: call.layer for call in groups.calls}
-    chosen = [
-        group for group in prunable if any(_means(layers, producers[name]) for name in group.layers)
-    ]
+    chosen = matching_groups(groups, layers)
     if not chosen:
         names = ", ".join(name for group in prunable for name in group.layers)
         raise ValueError(
@@ -54,6 +49,18 @@ def select_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:
             f"Layers that can be cut: {names}."
         )
     return chosen
+
+
+def matching_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:
+    """Returns the same, or nothing where there is nothing left to cut."""
+    if layers is None:
+        return groups.prunable()
+    producers = {call.name: call.layer for call in groups.calls}
+    return [
+        group
+        for group in groups.prunable()
+        if any(_means(layers, producers[name]) for name in group.layers)
+    ]
 
 
 def _as_list(layers: Any) -> Iterable:

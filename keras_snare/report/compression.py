@@ -1,6 +1,7 @@
 """What a search did, for people and for programs."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 
 from rich.table import Table
@@ -91,6 +92,15 @@ class CompressionReport:
         )
 
     def to_json(self) -> str:
-        """Returns every figure as a JSON object."""
+        """Returns every figure as a JSON object; what is not finite is null, as JSON has it."""
         ratios = {"params_ratio": self.params_ratio, "flops_ratio": self.flops_ratio}
-        return json.dumps({**asdict(self), **ratios})
+        figures = _finite({**asdict(self), **ratios})
+        rows = [_finite(asdict(row)) for row in self.rows]
+        return json.dumps({**figures, "rows": rows}, allow_nan=False)
+
+
+def _finite(figures: dict) -> dict:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }

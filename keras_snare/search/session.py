@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_snare.graph import ChannelGroups, channel_groups, group_sizes, model_cost
-from keras_snare.policy import Proposal, SnarePolicy, lowest, select_groups
+from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
+from keras_snare.policy import Proposal, SnarePolicy, lowest, matching_groups
 from keras_snare.records import GroupSize, TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search.metric import Objective
@@ -23,6 +23,7 @@ class Trial:
 
     Args:
         proposal: what the policy asked for.
+        width: int, units that the layer has with the cut.
         snapshot: the model before it.
         totals: what was being collected before it.
         groups: the channel groups before it.
@@ -31,11 +32,12 @@ class Trial:
     """
 
     proposal: Proposal
+    width: int
     snapshot: Snapshot
     totals: Any
     groups: ChannelGroups
-    params: int
-    flops: int
+    params: int = 0
+    flops: int = 0
     epochs: int = 0
 
 
@@ -121,10 +123,10 @@ class SnareSearch:
         trial = self._running()
         trial.epochs += 1
         self.report.retraining_epochs += 1
-        if self.objective.passes(metric, self.best):
-            self._accept(epoch, metric, self.source.collected())
-        elif not math.isfinite(metric) or (loss is not None and not math.isfinite(loss)):
+        if not math.isfinite(metric) or (loss is not None and not math.isfinite(loss)):
             self._reject(epoch, metric, "rejected: the loss or the metric is not finite")
+        elif self.objective.passes(metric, self.best):
+            self._accept(epoch, metric, self.source.collected())
         elif trial.epochs >= self.retrain_epochs:
             self._reject(epoch, metric, "rejected")
 
@@ -140,10 +142,8 @@ class SnareSearch:
         units = sum(group.width for group in self.groups)
         return sizes, GroupSize(units, self.cost.params, self.cost.flops)
 
-    def _chosen(self):
-        if not self.groups.prunable():
-            return []
-        return select_groups(self.groups, self.layers)
+    def _chosen(self) -> list[ChannelGroup]:
+        return matching_groups(self.groups, self.layers)
 
     def _cut(self) -> None:
         proposal = self.policy.propose(*self.sizes())
@@ -155,14 +155,12 @@ class SnareSearch:
         removed = lowest(group, scores[group.name], proposal.remove)
         before, totals = self.groups, self.source.totals
         snapshot = remove(self.model, before, removed)
+        width = proposal.width - len(removed)
+        self.trial = trial = Trial(proposal, width, snapshot, totals, before)
         self._look_again()
+        trial.params, trial.flops = self.cost.params, self.cost.flops
         self.source.follow(self._chosen())
-        self.trial = Trial(
-            proposal, snapshot, totals, before, self.cost.params, self.cost.flops
-        )
-        self._stayed = {
-            one.name: ~np.isin(one.roots, removed) for one in before.prunable()
-        }
+        self._stayed = {one.name: ~np.isin(one.roots, removed) for one in before}
 
     def _running(self) -> Trial:
         assert self.trial is not None, "a verdict needs a trial"
@@ -190,12 +188,12 @@ class SnareSearch:
 
     def _reject(self, epoch: int, metric: float, reason: str) -> None:
         trial = self._running()
-        self.trial = None
-        self.policy.reject()
         trial.snapshot.restore()
         self.groups = trial.groups
         self.cost = model_cost(self.groups)
         self.source.put_back(trial.totals)
+        self.policy.reject()
+        self.trial = None
         self._close(self._row(trial, epoch, metric, False, reason))
 
     def _close(self, row: TrialRow) -> None:
@@ -210,7 +208,7 @@ class SnareSearch:
             epoch=epoch,
             layer=proposal.layer,
             width_before=proposal.width,
-            width_after=proposal.width - proposal.remove,
+            width_after=trial.width,
             share=proposal.share,
             epochs=trial.epochs,
             metric=metric,

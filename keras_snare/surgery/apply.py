@@ -38,6 +38,7 @@ def removed_channels(groups: ChannelGroups, plan: PrunePlan) -> np.ndarray:
             "print(keras_snare.channel_groups(model)) shows what is coupled."
         )
     _check_frozen(groups, set(removed))
+    _check_emptied(groups, removed)
     return np.array(sorted(set(removed)), dtype=np.int64)
 
 
@@ -69,6 +70,16 @@ def _check_frozen(groups: ChannelGroups, removed: set[int]) -> None:
             raise InvalidPlanError(
                 f"Unit {frozen[0]} of layer {group.name!r} cannot be cut: "
                 f"{group.reasons[frozen[0]]}. Leave it out of the plan."
+            )
+
+
+def _check_emptied(groups: ChannelGroups, removed: list[int]) -> None:
+    for group in groups:
+        emptied = [name for name in group.layers if np.isin(groups.units(name), removed).all()]
+        if emptied:
+            raise InvalidPlanError(
+                f"The plan keeps none of the units of layer {emptied[0]!r}, which are coupled to "
+                f"those of layer {group.name!r}. Keep at least one of them."
             )
 
 
@@ -202,10 +213,12 @@ def width_changes(groups: ChannelGroups, removed: np.ndarray) -> tuple[WidthChan
 
 
 def plan_for(groups: ChannelGroups, removed: np.ndarray) -> PrunePlan:
-    """Returns the plan that removes the given channels, by the first layer of each group."""
-    keep = {}
-    for group in groups:
-        if np.isin(group.roots, removed).any():
-            keep[group.name] = np.flatnonzero(~np.isin(groups.units(group.name), removed)).tolist()
+    """Returns the plan that removes the given channels, by the first layers that have them."""
+    keep, missing = {}, set(removed.tolist())
+    for layer in (layer for group in groups for layer in group.layers):
+        units = groups.units(layer)
+        if missing.intersection(units.tolist()):
+            keep[layer] = np.flatnonzero(~np.isin(units, removed)).tolist()
+            missing.difference_update(units.tolist())
     return PrunePlan(keep)
 

@@ -95,9 +95,9 @@ def _slot_axes(optimizer, name: str, value, variable) -> tuple[int, ...]:
 
 def variable_tables(optimizer) -> list[tuple[Any, Any]]:
     """Returns each table that is keyed by variable, and a copy of it, for `put_back_tables`."""
-    tables = [
-        getattr(one, name) for one in optimizers_of(optimizer) for name in _TABLES if hasattr(one, name)
-    ]
+    # An optimizer that is yet to be built fills its tables then, and keeps them.
+    built = [one for one in optimizers_of(optimizer) if one.built]
+    tables = [getattr(one, name) for one in built for name in _TABLES if hasattr(one, name)]
     return [(table, table.copy()) for table in tables]
 
 

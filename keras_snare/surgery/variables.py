@@ -44,12 +44,17 @@ def set_tensor_shape(tensor, shape: tuple[int | None, ...]) -> None:
 
 def build_shapes(layer) -> dict[str, Any] | None:
     """Returns the shapes a layer was built with, by argument of its `build`."""
-    return layer._build_shapes_dict
+    recorded = layer._build_shapes_dict
+    return recorded and dict(recorded)
 
 
 def set_build_shapes(layer, shapes: dict[str, Any] | None) -> None:
     """Changes the shapes that `layer.get_build_config()` answers and `model.save` stores."""
-    layer._build_shapes_dict = shapes
+    recorded = layer._build_shapes_dict
+    if recorded and shapes:
+        # Assigning another dictionary would have Keras note one more tracked attribute every time.
+        recorded.clear()
+        recorded.update(shapes)
 
 
 def rebuilt_shapes(layer, input_shapes: list[tuple]) -> dict[str, Any] | None:

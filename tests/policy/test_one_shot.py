@@ -83,6 +83,19 @@ def test_prune_leaves_every_coupled_layer_a_unit():
     assert model.predict(np.zeros((1, 4, 4, 2)), verbose=0).shape == (1, 3)
 
 
+def test_a_plan_that_empties_a_coupled_layer_is_refused():
+    model = _coupled()
+    with pytest.raises(keras_snare.InvalidPlanError, match="keeps none of the units of layer 'left'"):
+        keras_snare.shrink(model, {"total": [2, 3]})
+    assert model.get_layer("total").filters == 4
+
+
+def test_a_group_whose_layers_have_one_unit_each_cannot_be_cut():
+    group = channel_groups(_coupled(left=1, right=1))["total"]
+    assert not group.prunable
+    assert group.reason == "each of its layers has to keep a unit"
+
+
 def test_lowest_leaves_alone_what_cannot_be_cut():
     groups = channel_groups(_coupled(left=3, right=0, fixed=2))
     group = groups["total"]

@@ -131,6 +131,29 @@ def test_steps_of_other_architectures(name):
     check_steps(model, reference, cuts.halves(channel_groups(model)).keep, steps=2)
 
 
+@pytest.mark.parametrize("built", [True, False], ids=["built", "not built yet"])
+def test_weights_without_decay_stay_without_decay(built):
+    model, reference = models.build("residual"), models.build("residual")
+    for one in (model, reference):
+        optimizer = optimizers.SGD(0.1, weight_decay=0.5)
+        optimizer.exclude_from_weight_decay(var_list=[one.get_layer("inner").kernel])
+        one.compile(optimizer, "mse", run_eagerly=True)
+        if built:
+            one.train_on_batch(*batch(one, 0))
+    check_steps(model, reference, PLAN)
+
+
+def adam_and_sgd():
+    """Adam for the convolutions, plain steps for the rest."""
+    chosen = {"stem/.*|inner/.*|branch/.*": optimizers.Adam(0.01)}
+    return optimizers.MultiOptimizer(optimizers.OptimizerMap(optimizers.SGD(0.1), chosen))
+
+
+@pytest.mark.skipif(not hasattr(optimizers, "MultiOptimizer"), reason="newer than this Keras")
+def test_steps_of_several_optimizers_are_those_of_the_uncut_model():
+    check_steps(trained(adam_and_sgd()), trained(adam_and_sgd()), PLAN)
+
+
 def test_every_slot_is_compared_with_its_weight():
     model = trained(optimizers.Adam(0.01))
     owned = [weight for variable, weight in slot_weights(model) if len(variable.shape)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from state import assert_same_state, state_of
 
 import keras_snare
 from keras_snare.graph import channel_groups
@@ -29,37 +30,6 @@ def train(model, steps=2):
         model.train_on_batch(
             models.inputs_for(model), targets if len(targets) > 1 else targets[0]
         )
-
-
-def state_of(model):
-    """Everything that a cut or a step changes, as plain data."""
-    optimizer = getattr(model, "optimizer", None)
-    held = [*model.weights, *(optimizer.variables if optimizer else ())]
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    tables = []
-    while optimizer is not None:
-        table = optimizer._trainable_variables_indices
-        tables.append((id(table), type(table), dict(table)))
-        optimizer = getattr(optimizer, "inner_optimizer", None)
-    return {
-        "values": [(one.dtype, one.numpy().tobytes(), tuple(one.numpy().shape)) for one in held],
-        "shapes": [(tuple(one.shape), one.ndim) for one in held],
-        "objects": [id(one.value) for one in held],
-        "configs": [layer.get_config() for layer in layers],
-        "specs": [repr(getattr(layer, "input_spec", None)) for layer in layers],
-        "built": [layer.get_build_config() for layer in layers],
-        "outputs": [
-            [tuple(tensor.shape) for node in layer._inbound_nodes for tensor in node.outputs]
-            for layer in layers
-        ],
-        "functions": [id(model.train_function), id(model.test_function)],
-        "tables": tables,
-    }
-
-
-def assert_same_state(found, expected):
-    for part, value in expected.items():
-        assert found[part] == value, part
 
 
 @pytest.mark.parametrize("name", [name for name in models.SMALL if name != "channels_first_3d"])

@@ -1,0 +1,119 @@
+"""The report of a search, for people and for programs."""
+
+import json
+import math
+
+import pytest
+
+from keras_snare.records import TrialRow
+from keras_snare.report import CompressionReport
+
+
+def _row(trial, accepted, metric=0.91, epochs=2, reason=None):
+    return TrialRow(
+        trial=trial,
+        epoch=10 + trial,
+        layer="conv1",
+        width_before=64,
+        width_after=23,
+        share=0.64,
+        epochs=epochs,
+        metric=metric,
+        best=0.92,
+        accepted=accepted,
+        params=12_345,
+        flops=678_901,
+        reason=reason or ("accepted" if accepted else "rejected"),
+    )
+
+
+def _report(**changed):
+    figures = {
+        "monitor": "val_accuracy",
+        "eps": 0.005,
+        "params_before": 100_000,
+        "flops_before": 2_000_000,
+        "params_after": 25_000,
+        "flops_after": 800_000,
+        "rows": [_row(1, True), _row(2, False, 0.5), _row(3, True, 0.915, 0)],
+        "baseline": 0.91,
+        "best": 0.92,
+        "metric": 0.915,
+        "retraining_epochs": 4,
+        "finished": True,
+    }
+    return CompressionReport(**{**figures, **changed})
+
+
+def test_ratios_and_counts():
+    report = _report()
+    assert report.params_ratio == 4.0
+    assert report.flops_ratio == 2.5
+    assert report.accepted == 2
+
+
+def test_a_model_without_operations_is_no_division_by_zero():
+    assert _report(flops_after=0).flops_ratio == 2_000_000
+
+
+def test_summary_has_a_line_per_trial():
+    lines = [line.split() for line in _report().summary().splitlines()]
+    rows = [[cell for cell in line if cell != "│"] for line in lines if "conv1" in line]
+    assert rows == [
+        "1 11 conv1 64 -> 23 2 0.9100 12,345 678,901 accepted".split(),
+        "2 12 conv1 64 -> 23 2 0.5000 12,345 678,901 rejected".split(),
+        "3 13 conv1 64 -> 23 0 0.9150 12,345 678,901 accepted".split(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, "Parameters 100,000 -> 25,000 (4.00 times fewer)"),
+        ({}, "FLOPs 2,000,000 -> 800,000 (2.50 times fewer)"),
+        ({}, "val_accuracy 0.9150, best seen 0.9200, accepted loss 0.005"),
+        ({}, "2 of 3 trials accepted, 4 epochs of retraining. The search is finished."),
+        ({"finished": False}, "of retraining. Training ended before the search."),
+        ({"metric": None, "best": None}, "val_accuracy unknown, best seen unknown"),
+        ({"rows": [], "retraining_epochs": 0}, "0 of 0 trials accepted, 0 epochs of retraining."),
+    ],
+)
+def test_summary_tells_the_result(changed, expected):
+    assert expected in _report(**changed).summary()
+
+
+def test_long_names_and_reasons_stay_readable():
+    reason = "undone: training ended before the verdict"
+    summary = _report(rows=[_row(1, False, math.nan, reason=reason)]).summary()
+    words = summary.replace("│", " ").split()
+    assert all(word in words for word in reason.split())
+    assert max(len(line) for line in summary.splitlines()) <= 120
+
+
+def test_json_has_every_figure():
+    found = json.loads(_report().to_json())
+    assert len(found.pop("rows")) == 3
+    assert found == {
+        "monitor": "val_accuracy",
+        "eps": 0.005,
+        "params_before": 100_000,
+        "flops_before": 2_000_000,
+        "params_after": 25_000,
+        "flops_after": 800_000,
+        "params_ratio": 4.0,
+        "flops_ratio": 2.5,
+        "baseline": 0.91,
+        "best": 0.92,
+        "metric": 0.915,
+        "retraining_epochs": 4,
+        "finished": True,
+    }
+    assert json.loads(_report().to_json())["rows"][0] == vars(_row(1, True))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf], ids=str)
+def test_json_stays_json_where_a_figure_is_not_finite(value):
+    text = _report(metric=value, rows=[_row(1, False, value)]).to_json()
+    found = json.loads(text, parse_constant=pytest.fail)
+    assert found["metric"] is None
+    assert found["rows"][0]["metric"] is None
