@@ -1,7 +1,7 @@
 """Train the networks that the benchmarks start from, and keep them with their optimizers.
 
-As in the thesis, one learning rate from the first epoch to the last of the retraining, and the epoch
-with the best validation accuracy is kept, weights and optimizer slots alike.
+As in the thesis, one learning rate from the first epoch to the last of the retraining. Of the base
+training, the epoch with the best validation accuracy is kept, weights and optimizer slots alike.
 Loading the saved model and calling `fit` goes on training. Test data are never looked at.
 
     python benchmarks/base_training.py --networks lenet_5 uci_custom --seeds 0 1 2 --output DIR

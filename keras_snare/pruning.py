@@ -75,7 +75,8 @@ def prune(
 def _check(amount, scope, round_to, criterion, data, layers) -> None:
     if not isinstance(amount, (int, float)) or not 0 < amount < 1:
         raise ValueError(
-            f"`amount` is the share of units to remove, between 0 and 1. Received: amount={amount!r}"
+            "`amount` is the share of units to remove, between 0 and 1. Received: "
+            f"amount={amount!r}"
         )
     if scope not in SCOPES:
         raise ValueError(f"`scope` is one of {', '.join(SCOPES)}. Received: scope={scope!r}")

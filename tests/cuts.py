@@ -12,7 +12,8 @@ def plans(draw, groups):
     """Draws a plan that cuts one group or more, consistently for coupled layers."""
     prunable = groups.prunable()
     chosen = draw(st.lists(st.sampled_from(prunable), min_size=1, unique_by=lambda one: one.name))
-    return plan_without(groups, np.concatenate([draw(_channels(group, groups)) for group in chosen]))
+    removed = [draw(_channels(group, groups)) for group in chosen]
+    return plan_without(groups, np.concatenate(removed))
 
 
 @st.composite

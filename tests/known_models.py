@@ -28,9 +28,9 @@ def vgg16():
 
 
 def _conv(tensor, filters, size=3, strides=1):
-    return layers.Conv2D(
-        filters, size, strides, padding="same", kernel_initializer="he_normal"
-    )(tensor)
+    return layers.Conv2D(filters, size, strides, padding="same", kernel_initializer="he_normal")(
+        tensor
+    )
 
 
 def _residual_stack(tensor, filters, strides):

@@ -3,11 +3,15 @@
 import warnings
 from typing import Any
 
+import keras
+
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.criteria import Criterion, check_data
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.policy import check_layers
 from keras_snare.search import Objective
+
+_STEPS = ("train_step", "test_step")
 
 
 def check_settings(settings: Any, criterion: Criterion) -> None:
@@ -72,9 +76,11 @@ def check_run(model, objective: Objective, fit: RunningFit | None) -> None:
 def metric_names(model) -> list[str] | None:
     """Returns the names under which a compiled model logs, or None where they are not yet known.
 
-    Before its first step, a model with several outputs has not named its metrics.
+    Before its first step, a model with several outputs has not named its metrics; a model with a
+    step of its own names them in there.
     """
-    if len(model.outputs) > 1:
+    steps = [(getattr(type(model), name), getattr(keras.Model, name)) for name in _STEPS]
+    if len(getattr(model, "outputs", ())) != 1 or any(own is not common for own, common in steps):
         return None
     names = ["loss"]
     settings = model.get_compile_config() or {}
@@ -92,7 +98,7 @@ def _metric_name(metric: str | dict) -> str:
     config = metric.get("config")
     if isinstance(config, str):
         return config
-    return (config or {}).get("name", metric.get("class_name"))
+    return str((config or {}).get("name", metric.get("class_name")))
 
 
 def warn_if_short(epochs: int | None, first: int, warmup_epochs: int, retrain_epochs: int) -> None:

@@ -27,10 +27,11 @@ class RunningFit:
     initial_epoch: int
     callbacks: Any
 
-    def evaluate(self, model, metric: str) -> float | None:
+    def evaluate(self, model) -> dict[str, float] | None:
         """Evaluates the model before the first epoch.
 
-        Returns None where the data could be read only once, since `fit` needs them.
+        Returns the figures under their names in `logs`, or None where the data could be read only
+        once, since `fit` needs them.
         """
         data = self.validation_data
         if data is None or hasattr(data, "__next__"):
@@ -45,7 +46,7 @@ class RunningFit:
             verbose=0,
             return_dict=True,
         )
-        return float(figures[metric])
+        return {f"val_{name}": figure for name, figure in figures.items()}
 
 
 def running_fit(model) -> RunningFit | None:
@@ -162,9 +163,11 @@ def _is_of_fit(callbacks: Any) -> bool:
 
 
 class _Guarded:
-    """A function that tidies up when it raises, unless it only says that the data are at their end."""
+    """A function that tidies up when it raises, unless it says that the data are at their end."""
 
-    def __init__(self, function: Callable, guard: Guard, when: Callable[[dict], bool] | None = None):
+    def __init__(
+        self, function: Callable, guard: Guard, when: Callable[[dict], bool] | None = None
+    ):
         self.function = function
         self.guard = guard
         self.when = when

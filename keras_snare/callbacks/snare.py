@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_snare.callbacks import messages
+from keras_snare.callbacks.best_epoch import BestEpoch
 from keras_snare.callbacks.checks import check_run, check_settings, warn_if_short
 from keras_snare.callbacks.running_fit import EvaluateAgain, Guard, running_fit
 from keras_snare.callbacks.warmup import Warmup
@@ -50,7 +51,8 @@ class SnareCallback(keras.callbacks.Callback):
         prune_inputs: bool, also drop input features of a model that begins with `Dense`; a
             `FeatureSelection` layer is put in front of it.
         round_to: int or None, widths stay multiples of it, such as 8 for hardware.
-        stop_when_done: bool, end `fit` when the search is over.
+        stop_when_done: bool, end `fit` when the search is over. With False, `fit` goes on with the
+            smallest model, and the best epoch of it is what remains.
         verbose: 0, 1 (a line per trial), 2 (also when a trial begins), or `"auto"` to go by `fit`.
 
     Attributes:
@@ -146,6 +148,7 @@ class SnareCallback(keras.callbacks.Callback):
         self._unreduced = UnreducedGradients(self.model)
         self._warmup = Warmup(self.model, self._objective, self.warmup_epochs)
         self._epoch = first
+        self._afterwards: BestEpoch | None = None
         # What changes the model waits for the first epoch: were a callback behind this one to raise
         # in its on_train_begin, nothing could tidy up.
         self._guard = Guard(self.model, fit.callbacks if fit else None, self._tidy_up)
@@ -176,8 +179,9 @@ class SnareCallback(keras.callbacks.Callback):
         self._source.attach(select_groups(self._search.groups, layers))
         self.model.make_train_function(force=True)
         if self.monitor.startswith("val_"):
-            if fit is not None:
-                self._warmup.given(fit.evaluate(self.model, self.monitor.removeprefix("val_")))
+            given = fit.evaluate(self.model) if fit is not None else None
+            if given is not None:
+                self._warmup.given(self._metric(given))
             self._again.attach()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -194,16 +198,14 @@ class SnareCallback(keras.callbacks.Callback):
             self._advance()
         logs["snare_params"], logs["snare_flops"] = trained.params, trained.flops
         logs["snare_trial"], logs["snare_accepted"] = number, search.report.accepted
-        if search.done and self.stop_when_done:
-            self.model.stop_training = True
+        if search.done:
+            self._finish(search, metric)
 
     def on_train_end(self, logs=None):
         self._bar = False
-        undone = self._search is not None and self._search.trial is not None
         self._tidy_up()
-        if undone:
-            # fit did this before, to the weights of the trial.
-            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        # fit did this already, but to weights that may have been undone just now.
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _advance(self) -> None:
         search = self._running()
@@ -213,6 +215,17 @@ class SnareCallback(keras.callbacks.Callback):
         search.advance(self._epoch)
         if search.trial is not None and search.trial is not before:
             self._say(2, messages.begun(self._epoch, search.trial, search.report))
+
+    def _finish(self, search: SnareSearch, metric: float) -> None:
+        if self.stop_when_done:
+            self.model.stop_training = True
+            return
+        if self._afterwards is None:
+            self._afterwards = BestEpoch(self.model, self._objective)
+            metric = search.metric
+        # Epochs after the search may make the model better; where they do not, they are undone.
+        self._afterwards.note(metric, None)
+        search.left_with(self._afterwards.metric)
 
     def _running(self) -> SnareSearch:
         assert self._search is not None, "on_train_begin comes first"
@@ -225,8 +238,8 @@ class SnareCallback(keras.callbacks.Callback):
     def _metric(self, logs: dict) -> float:
         if self.monitor not in logs:
             raise ValueError(
-                f"`monitor` is not among the logs of the epoch. Received: monitor={self.monitor!r}. "
-                f"Logs: {', '.join(logs) or 'none'}."
+                "`monitor` is not among the logs of the epoch. Received: "
+                f"monitor={self.monitor!r}. Logs: {', '.join(logs) or 'none'}."
             )
         return float(logs[self.monitor])
 
@@ -256,6 +269,8 @@ class SnareCallback(keras.callbacks.Callback):
         search, self._search = self._search, None
         if search is not None:
             search.abandon(self._epoch)
+        if self._afterwards is not None:
+            self._afterwards.restore()
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.release()

@@ -1,10 +1,8 @@
 """The epochs before a search begins."""
 
-import math
-
+from keras_snare.callbacks.best_epoch import BestEpoch
 from keras_snare.search import Objective, SnareSearch
 from keras_snare.search.scores import Statistics
-from keras_snare.surgery import Snapshot, take_snapshot
 
 
 class Warmup:
@@ -21,36 +19,25 @@ class Warmup:
 
     def __init__(self, model, objective: Objective, epochs: int):
         self.model = model
-        self.objective = objective
         self.remaining = max(epochs, 1)
-        self._best: tuple[float, Statistics, Snapshot | None] | None = None
+        self._best = BestEpoch(model, objective)
 
     @property
     def over(self) -> bool:
         """Whether the search has begun."""
         return self.remaining == 0
 
-    def given(self, metric: float | None) -> None:
-        """Notes the metric of the model as `fit` received it, where that could be evaluated."""
-        if metric is not None:
-            # A restored model shall find the optimizer as new, too.
-            if not self.model.optimizer.built:
-                self.model.optimizer.build(self.model.trainable_variables)
-            self._best = (metric, None, take_snapshot(self.model))
+    def given(self, metric: float) -> None:
+        """Notes the metric of the model as `fit` received it."""
+        # A restored model shall find the optimizer as new, too.
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+        self._best.note(metric, None)
 
     def epoch_ended(self, metric: float, statistics: Statistics, search: SnareSearch) -> None:
         """Notes an epoch; after the last one, begins the search with the best model so far."""
         self.remaining -= 1
-        if self._best is None or self._improves(metric, self._best[0]):
-            self._best = (metric, statistics, None if self.over else take_snapshot(self.model))
-        elif self._best[1] is None:
-            self._best = (self._best[0], statistics, self._best[2])
+        self._best.note(metric, statistics)
         if self.over:
-            best, found, snapshot = self._best
-            if snapshot is not None:
-                snapshot.restore()
-            search.begin(best, found)
-            self._best = None
-
-    def _improves(self, metric: float, best: float) -> bool:
-        return not math.isfinite(best) or self.objective.loss(metric, best) < 0
+            self._best.restore()
+            search.begin(self._best.metric, self._best.statistics)

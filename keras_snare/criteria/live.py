@@ -1,8 +1,8 @@
 """Scores collected inside the compiled training step, from gradients that it computes anyway.
 
 For what a layer reads, the sum over a batch of activation times gradient equals the sum, over the
-weights that read the channel, of weight times gradient of the weight. So the gradients that the step
-hands to the optimizer are enough; data are not needed, and no activation is kept.
+weights that read the channel, of weight times gradient of the weight. So the gradients that the
+step hands to the optimizer are enough; data are not needed, and no activation is kept.
 """
 
 from collections.abc import Iterable
@@ -94,8 +94,8 @@ class LiveStatistics:
         """Begins anew for the model as it is now.
 
         Raises:
-            UnsupportedModelError: when a weight that reads a group's channels is not trained, so that
-                there is no gradient to collect from.
+            UnsupportedModelError: when a weight that reads a group's channels is not trained, so
+                that there is no gradient to collect from.
         """
         trained = {id(variable) for variable in self.model.trainable_variables}
         taps = {group.name: _taps(group, trained) for group in groups}

@@ -1,10 +1,11 @@
 """Channels as labels: which positions of which axes live and die together.
 
 Every unit that a layer produces gets a label, a plain integer. Labels travel along axes: an
-activation hands them on, `Concatenate` strings them together, `Flatten` repeats them, `Add` declares
-the labels of its inputs to be one. What carries the same label in the end is cut together.
+activation hands them on, `Concatenate` strings them together, `Flatten` repeats them, `Add`
+declares the labels of its inputs to be one. What carries the same label in the end is cut together.
 """
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -108,7 +109,7 @@ class ChannelSpace:
         dimensions = np.array(self._dimensions, dtype=np.int64)
         order = np.argsort(dimensions, kind="stable")
         bounds = np.searchsorted(dimensions[order], np.arange(len(self._owners) + 1))
-        return [order[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [order[start:end] for start, end in itertools.pairwise(bounds)]
 
     def labels_by_owner(self) -> dict[str, Labels]:
         """Returns the labels of each layer's units; of a shared layer, those of its first call."""
@@ -165,7 +166,8 @@ def reshape_axes(
     Args:
         space: where the labels live.
         axes: labels by axis of the tensor before.
-        before, after: shapes, batch axis first.
+        before: shape of the tensor before, batch axis first.
+        after: shape afterwards.
         name: of the operation, for the reasons.
 
     Returns:

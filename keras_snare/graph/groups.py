@@ -10,6 +10,7 @@ from keras_snare.graph.rules import rule_for
 from keras_snare.graph.trace import Trace, argument_keys, trace
 from keras_snare.graph.view import PRODUCER, READER, Binding, CallView, Work, axis_key
 
+
 @dataclass(frozen=True, eq=False)
 class Member:
     """One axis of a variable that takes part in a group.

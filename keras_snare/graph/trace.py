@@ -73,6 +73,7 @@ class Trace:
             inputs: one value per model input.
             read: called as `read(call, key, value)` before a call reads a tensor; what it returns
                 is what that call reads.
+            training: bool, as in `model(x, training=...)`.
 
         Returns:
             The model's outputs, flat.

@@ -149,4 +149,3 @@ class CallView:
 def axis_key(variable, axis: int) -> tuple[int, int]:
     """Identifies an axis of a variable, counted from the front."""
     return id(variable), axis % len(variable.shape)
-

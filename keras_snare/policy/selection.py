@@ -15,6 +15,7 @@ def check_layers(layers: Any) -> None:
 
     Raises:
         TypeError: when it is not made of names, regular expressions, classes or a predicate.
+        ValueError: when a text is no regular expression.
     """
     for one in _as_list(layers):
         known = isinstance(one, (str, re.Pattern)) or callable(one)
@@ -23,6 +24,18 @@ def check_layers(layers: Any) -> None:
                 "`layers` is a layer name, a regular expression, a layer class, a predicate on "
                 f"layers, or a list of these. Received: {one!r}"
             )
+        if isinstance(one, str):
+            _check_expression(one)
+
+
+def _check_expression(text: str) -> None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(
+            f"A text in `layers` is a layer name or a regular expression. Received: {text!r} "
+            f"({error}). Put a backslash before characters that stand for themselves."
+        ) from None
 
 
 def select_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:

@@ -29,10 +29,10 @@ class SnarePolicy:
     """Decides, trial by trial, which layer to cut by what share.
 
     Every layer has a score, its share of the network's neurons plus `beta` times the share of the
-    parameters plus `gamma` times the share of the FLOPs that would go with it, and a step. The layer
-    with the greatest score times step is cut by its step. A rejected trial halves the step; below
-    `min_step` the layer leaves the search. Where half the step would remove as many units as were
-    just refused, it is halved again, since that trial has been made.
+    parameters plus `gamma` times the share of the FLOPs that would go with it, and a step. The
+    layer with the greatest score times step is cut by its step. A rejected trial halves the step;
+    below `min_step` the layer leaves the search. Where half the step would remove as many units as
+    were just refused, it is halved again, since that trial has been made.
 
     The policy knows neither Keras nor training: `propose`, then `accept` or `reject`, until
     `propose` returns None.
@@ -152,7 +152,9 @@ def _check(first_step, min_step, beta, gamma, max_trials, round_to) -> None:
     for name, count in (("max_trials", max_trials), ("round_to", round_to)):
         whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
         if count is not None and (not whole or count < 1):
-            raise ValueError(f"`{name}` is an integer, 1 or more, or None. Received: {name}={count!r}")
+            raise ValueError(
+                f"`{name}` is an integer, 1 or more, or None. Received: {name}={count!r}"
+            )
 
 
 def _is_number(value) -> bool:

@@ -58,7 +58,16 @@ class CompressionReport:
     def summary(self) -> str:
         """Returns the trials as a table, and the result below it."""
         table = Table()
-        columns = ("trial", "epoch", "layer", "width", "epochs", self.monitor, "parameters", "FLOPs")
+        columns = (
+            "trial",
+            "epoch",
+            "layer",
+            "width",
+            "epochs",
+            self.monitor,
+            "parameters",
+            "FLOPs",
+        )
         for name in columns:
             table.add_column(name, justify="left" if name == "layer" else "right")
         table.add_column("verdict")

@@ -79,7 +79,7 @@ class SnareSearch:
         self.evaluate = evaluate
         self.tell = tell
         self.trial: Trial | None = None
-        self.best = math.nan
+        self.best = self.metric = math.nan
         self.done = False
         self.statistics: Statistics = None
         self.groups = channel_groups(model)
@@ -95,7 +95,8 @@ class SnareSearch:
 
     def begin(self, metric: float, statistics: Statistics) -> None:
         """Takes the model as it is for the reference."""
-        self.best = self.report.baseline = self.report.best = self.report.metric = metric
+        self.report.baseline = self.best = metric
+        self.left_with(metric)
         self.statistics = statistics
 
     def advance(self, epoch: int) -> None:
@@ -129,6 +130,11 @@ class SnareSearch:
             self._accept(epoch, metric, self.source.collected())
         elif trial.epochs >= self.retrain_epochs:
             self._reject(epoch, metric, "rejected")
+
+    def left_with(self, metric: float) -> None:
+        """Notes the metric of the model that is kept as things stand."""
+        self.metric = self.report.metric = metric
+        self.best = self.report.best = self.objective.better(metric, self.best)
 
     def abandon(self, epoch: int) -> None:
         """Undoes a trial that cannot be judged any more; the last accepted model stays."""
@@ -181,8 +187,7 @@ class SnareSearch:
         self.policy.accept()
         self.statistics = statistics
         row = self._row(trial, epoch, metric, True, "accepted")
-        self.best = self.report.best = self.objective.better(metric, self.best)
-        self.report.metric = metric
+        self.left_with(metric)
         self.report.params_after, self.report.flops_after = trial.params, trial.flops
         self._close(row)
 

@@ -221,4 +221,3 @@ def plan_for(groups: ChannelGroups, removed: np.ndarray) -> PrunePlan:
             keep[layer] = np.flatnonzero(~np.isin(units, removed)).tolist()
             missing.difference_update(units.tolist())
     return PrunePlan(keep)
-

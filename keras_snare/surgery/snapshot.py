@@ -87,7 +87,10 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
             )
             for variable in held
         ],
-        [(layer, {name: getattr(layer, name) for name in attribute_names(layer)}) for layer in layers],
+        [
+            (layer, {name: getattr(layer, name) for name in attribute_names(layer)})
+            for layer in layers
+        ],
         [
             (tensor, tuple(tensor.shape))
             for tensor in {

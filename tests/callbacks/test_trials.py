@@ -32,7 +32,7 @@ def test_a_rejected_trial_is_undone_to_the_bit(monkeypatch, optimizer):
 
 def test_all_trials_rejected_leave_the_model_as_the_warmup_left_it(monkeypatch):
     decide(monkeypatch)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.1, retrain_epochs=1)
     short_fit(model, [spy, snare], epochs=20)
     assert snare.report.finished
@@ -46,12 +46,12 @@ def test_all_trials_rejected_leave_the_model_as_the_warmup_left_it(monkeypatch):
 def test_an_undone_trial_leaves_no_trace_in_the_training_after_it(monkeypatch):
     """Two epochs without a search equal one, a trial that is undone, and one more."""
     decide(monkeypatch)
-    plain, tried = digit_model(), digit_model()
+    plain, tried, spy = digit_model(), digit_model(), Spy()
     tried.set_weights(plain.get_weights())
     short_fit(plain, [], epochs=2, shuffle=False)
     snare = SnareCallback(eps=0.1, retrain_epochs=2, max_trials=1, stop_when_done=False)
-    short_fit(tried, [snare], epochs=4, shuffle=False)
-    assert same(state_of(tried), state_of(plain))
+    short_fit(tried, [spy, snare], epochs=4, shuffle=False)
+    assert same(spy.states[3], state_of(plain))
 
 
 @pytest.mark.parametrize("after", [1, 2], ids="at_once later".split())
@@ -112,15 +112,17 @@ def test_a_trial_that_is_not_finite_is_rejected(monkeypatch, how):
 def test_an_exploding_trial_is_rejected():
     class Explode(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
+            if epoch == 4:
                 self.model.optimizer.learning_rate = 1e30
 
-    model, spy = digit_model(keras.optimizers.SGD(0.1)), Spy()
-    snare = SnareCallback(eps=0.0, retrain_epochs=3, max_trials=1, first_step=0.9)
-    short_fit(model, [spy, snare, Explode()])
+    model, spy = digit_model(), Spy()
+    snare = SnareCallback(
+        eps=0.01, warmup_epochs=4, retrain_epochs=3, max_trials=1, first_step=0.9
+    )
+    short_fit(model, [spy, snare, Explode()], epochs=8)
     (row,) = snare.report.rows
     assert not row.accepted
-    assert same(state_of(model), spy.states[0])
+    assert same(state_of(model), spy.states[3])
 
 
 @pytest.mark.parametrize("stop", [True, False], ids="stops goes_on".split())
@@ -131,6 +133,20 @@ def test_stop_when_done(stop):
     assert len(history.history["loss"]) == (1 if stop else 4)
     assert len(snare.report.rows) == 1
     assert snare.report.finished
+
+
+def test_of_the_epochs_after_the_search_the_best_remains(monkeypatch):
+    class Told(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_accuracy"] = [0.5, 0.6, 0.8, 0.9, 0.7][epoch]
+
+    decide(monkeypatch, False, True)
+    model, spy = digit_model(), Spy()
+    snare = SnareCallback(eps=0.1, max_trials=1, retrain_epochs=1, stop_when_done=False)
+    short_fit(model, [spy, Told(), snare], epochs=5)
+    assert same(state_of(model), spy.states[3])
+    assert widths(model) == [6, 12, 10]
+    assert snare.report.metric == snare.report.best == 0.9
 
 
 def test_the_best_warmup_epoch_is_what_the_search_begins_with(monkeypatch):

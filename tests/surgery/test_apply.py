@@ -71,7 +71,8 @@ def test_no_channels_removed_is_no_change():
 
 
 @pytest.mark.parametrize(
-    ("eager", "built"), [(True, True), (False, True), (False, False)],
+    ("eager", "built"),
+    [(True, True), (False, True), (False, False)],
     ids=["eager", "compiled", "not traced yet"],
 )
 def test_compiled_steps_are_made_anew(eager, built):

@@ -27,9 +27,7 @@ def train(model, steps=2):
     random = np.random.default_rng(steps)
     targets = [random.normal(size=(4, *tensor.shape[1:])) for tensor in model.outputs]
     for _ in range(steps):
-        model.train_on_batch(
-            models.inputs_for(model), targets if len(targets) > 1 else targets[0]
-        )
+        model.train_on_batch(models.inputs_for(model), targets if len(targets) > 1 else targets[0])
 
 
 @pytest.mark.parametrize("name", [name for name in models.SMALL if name != "channels_first_3d"])

@@ -4,8 +4,8 @@ A rule takes a `CallView` and returns the labels by axis of each output. What ha
 its neighbours keep their width.
 """
 
-from keras_snare.graph.rules.table import RULES, Rule, rule_for
 from keras_snare.graph.rules import convolution, dense, elementwise, merging, normalization, shape
+from keras_snare.graph.rules.table import RULES, Rule, rule_for
 
 __all__ = [
     "RULES",

@@ -45,7 +45,7 @@ def activation(view: CallView):
 @row(layers.Softmax)
 def softmax(view: CallView):
     axis = view.layer.axis
-    if len(view.inputs) > 1:
+    if view.inputs[1:]:
         view.freeze_other_axes((), "is given a mask of fixed width")
     for normalized in axis if isinstance(axis, (list, tuple)) else [axis]:
         labels = view.inputs[0].get(view.axis(normalized))

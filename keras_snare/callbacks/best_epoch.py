@@ -1,0 +1,37 @@
+"""The best model among those that training passes through."""
+
+import math
+
+from keras_snare.search import Objective
+from keras_snare.search.scores import Statistics
+from keras_snare.surgery import Snapshot, take_snapshot
+
+
+class BestEpoch:
+    """Keeps the state of a model when its metric was best.
+
+    Args:
+        model: the model in training.
+        objective: says which metric is better.
+    """
+
+    def __init__(self, model, objective: Objective):
+        self.model = model
+        self.objective = objective
+        self.metric = math.nan
+        self.statistics: Statistics = None
+        self._snapshot: Snapshot | None = None
+
+    def note(self, metric: float, statistics: Statistics) -> None:
+        """Looks at the model after an epoch, or as `fit` received it."""
+        if not math.isfinite(self.metric) or self.objective.loss(metric, self.metric) < 0:
+            self.metric, self.statistics = metric, statistics
+            self._snapshot = take_snapshot(self.model)
+        elif self.statistics is None:
+            self.statistics = statistics
+
+    def restore(self) -> None:
+        """Makes the model the best one again."""
+        if self._snapshot is not None:
+            self._snapshot.restore()
+            self._snapshot = None
