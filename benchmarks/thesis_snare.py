@@ -41,7 +41,7 @@ class Case:
 
 CASES = {
     "LeNet-5": Case("lenet_5", 100, {"retrain_epochs": 8}),
-    "UCI Custom": Case("uci_custom", 150, {"retrain_epochs": 3, "min_step": 0.04}),
+    "UCI Custom": Case("uci_custom", 150, {"retrain_epochs": 10}),
     "LeNet-300-100, hidden units": Case("lenet_300_100", 100),
     "LeNet-300-100, inputs too": Case("lenet_300_100", 100, {"prune_inputs": True}),
 }

@@ -76,8 +76,7 @@ def _step(model, x, y):
     optimizer.apply(gradients["weights"], model.trainable_variables)
     scale = float(scaled) / float(loss)
     sums = {
-        name: _summed(read[name].numpy(), gradients["read"][name].numpy(), scale)
-        for name in UNITS
+        name: _summed(read[name].numpy(), gradients["read"][name].numpy(), scale) for name in UNITS
     }
     return sums if all(np.isfinite(one).all() for one in sums.values()) else None
 

@@ -48,7 +48,9 @@ def test_plan_errors(keep, message):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", "{}", '{"kept": {}}'], ids="none open list number empty other".split()
+    "text",
+    ["", "{", "[]", "3", "{}", '{"kept": {}}'],
+    ids="none open list number empty other".split(),
 )
 def test_a_text_that_is_no_plan(text):
     with pytest.raises(InvalidPlanError, match="A stored plan is a JSON object with `keep`"):

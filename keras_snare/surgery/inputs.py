@@ -69,7 +69,8 @@ class InputSelection:
         """Adds the selection to a user's choice of layers."""
         if layers is None:
             return None
-        return [*(layers if isinstance(layers, (list, tuple, set, frozenset)) else [layers]), self.layer.name]
+        several = isinstance(layers, (list, tuple, set, frozenset))
+        return [*(layers if several else [layers]), self.layer.name]
 
     def _rebuild_sequential(self, add: bool) -> None:
         layers = list(self.model.layers)

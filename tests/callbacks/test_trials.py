@@ -116,9 +116,7 @@ def test_an_exploding_trial_is_rejected():
                 self.model.optimizer.learning_rate = 1e30
 
     model, spy = digit_model(), Spy()
-    snare = SnareCallback(
-        eps=0.01, warmup_epochs=4, retrain_epochs=3, max_trials=1, first_step=0.9
-    )
+    snare = SnareCallback(eps=0.01, warmup_epochs=4, retrain_epochs=3, max_trials=1, first_step=0.9)
     short_fit(model, [spy, snare, Explode()], epochs=8)
     (row,) = snare.report.rows
     assert not row.accepted

@@ -174,8 +174,16 @@ def test_a_model_that_is_not_built():
 @pytest.mark.parametrize(
     ("epochs", "options", "needed"),
     [
-        (5, {}, "fit runs for 5 epochs; one trial may take 6 .warm-up 1, retraining 5.. Give epochs=6"),
-        (4, {"warmup_epochs": 3, "retrain_epochs": 2}, "4 epochs; one trial may take 5 .*epochs=5 or"),
+        (
+            5,
+            {},
+            "fit runs for 5 epochs; one trial may take 6 .warm-up 1, retraining 5.. Give epochs=6",
+        ),
+        (
+            4,
+            {"warmup_epochs": 3, "retrain_epochs": 2},
+            "4 epochs; one trial may take 5 .*epochs=5 or",
+        ),
     ],
     ids="default warmup".split(),
 )

@@ -43,9 +43,7 @@ def _compare(make, rtol=1e-4, epochs=2):
     (x, y), parts = batches()
     model, reference, listener = make(), make(), Listener()
     reference.set_weights(model.get_weights())
-    model.fit(
-        x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0, callbacks=[listener]
-    )
+    model.fit(x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0, callbacks=[listener])
     for found in listener.epochs:
         expected = expected_epoch(reference, parts)
         assert found.keys() == expected.keys()
@@ -165,7 +163,7 @@ def test_a_frozen_reader_is_named():
     model.get_layer("hidden1").trainable = False
     live = LiveStatistics(model, TaylorCriterion())
     with pytest.raises(
-        UnsupportedModelError, match="Layer 'hidden1', which reads the units of layer 'conv1', is not"
+        UnsupportedModelError,
+        match="Layer 'hidden1', which reads the units of layer 'conv1', is not",
     ):
         live.follow(channel_groups(model).prunable())
-

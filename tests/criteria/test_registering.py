@@ -67,7 +67,9 @@ def test_an_unknown_name_lists_the_known_ones():
 
 @pytest.mark.parametrize("wrong", [3, None, FirstUnits, ["taylor"]], ids=str)
 def test_something_else_is_no_criterion(wrong):
-    with pytest.raises(TypeError, match="`criterion` is a name .*l1_in.* or a keras_snare.Criterion"):
+    with pytest.raises(
+        TypeError, match="`criterion` is a name .*l1_in.* or a keras_snare.Criterion"
+    ):
         get_criterion(wrong)
 
 

@@ -109,9 +109,7 @@ def test_weights_of_a_layer_that_is_used_twice_count_once():
 
 
 def _random(seed, name="hidden", width=4):
-    model = keras.Sequential(
-        [keras.Input((2,)), layers.Dense(width, name=name), layers.Dense(1)]
-    )
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(width, name=name), layers.Dense(1)])
     groups = channel_groups(model)
     return score_groups([groups[name]], RandomCriterion(seed))[name]
 

@@ -85,7 +85,9 @@ def test_prune_leaves_every_coupled_layer_a_unit():
 
 def test_a_plan_that_empties_a_coupled_layer_is_refused():
     model = _coupled()
-    with pytest.raises(keras_snare.InvalidPlanError, match="keeps none of the units of layer 'left'"):
+    with pytest.raises(
+        keras_snare.InvalidPlanError, match="keeps none of the units of layer 'left'"
+    ):
         keras_snare.shrink(model, {"total": [2, 3]})
     assert model.get_layer("total").filters == 4
 

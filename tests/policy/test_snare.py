@@ -85,7 +85,9 @@ RUNS = {
 
 
 def _sizes(widths, params=7, flops=3):
-    sizes = {name: GroupSize(width, width * params, width * flops) for name, width in widths.items()}
+    sizes = {
+        name: GroupSize(width, width * params, width * flops) for name, width in widths.items()
+    }
     units = sum(widths.values())
     return sizes, GroupSize(units, units * params, units * flops)
 
@@ -184,7 +186,9 @@ def test_there_is_nothing_to_settle(settle, widths):
         ({"round_to": -8}, "`round_to` is an integer, 1 or more, or None. Received: round_to=-8"),
         ({"round_to": "8"}, "Received: round_to='8'"),
     ],
-    ids=lambda value: "_".join(f"{k}_{v}" for k, v in value.items()) if isinstance(value, dict) else "",
+    ids=lambda value: (
+        "_".join(f"{k}_{v}" for k, v in value.items()) if isinstance(value, dict) else ""
+    ),
 )
 def test_numbers_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):

@@ -38,7 +38,9 @@ class Source:
 class Session:
     """A search, and the metrics that the model would have right after each cut."""
 
-    def __init__(self, at_once=(), *, units=(8, 4), eps=0.1, retrain_epochs=2, layers=None, **policy):
+    def __init__(
+        self, at_once=(), *, units=(8, 4), eps=0.1, retrain_epochs=2, layers=None, **policy
+    ):
         self.model = compiled(dense_model(units=units))
         self.model.optimizer.build(self.model.trainable_variables)
         self.at_once = iter(at_once)
@@ -190,7 +192,13 @@ def test_every_trial_rejected_ends_the_search_with_the_model_as_it_was():
         search.advance(epoch)
     assert same(before, state_of(session.model))
     widths = [(layer, after) for layer, after, _ in session.verdicts()]
-    assert widths == [("hidden1", 3), ("hidden2", 2), ("hidden1", 6), ("hidden2", 3), ("hidden1", 7)]
+    assert widths == [
+        ("hidden1", 3),
+        ("hidden2", 2),
+        ("hidden1", 6),
+        ("hidden2", 3),
+        ("hidden1", 7),
+    ]
     assert search.report.retraining_epochs == 5
     assert search.report.accepted == 0
 

@@ -213,8 +213,9 @@ def test_optimizer_goes_on():
         ("hidden", ["hidden", "input_selection"]),
         (["a", "b"], ["a", "b", "input_selection"]),
         ({"hidden"}, ["hidden", "input_selection"]),
+        (frozenset({"hidden"}), ["hidden", "input_selection"]),
     ],
-    ids=["all", "one", "list", "set"],
+    ids=["all", "one", "list", "set", "frozen set"],
 )
 def test_selection_joins_the_users_choice(layers_argument, expected):
     assert InputSelection(sequential()).with_inputs(layers_argument) == expected
