@@ -9,8 +9,6 @@ import json
 import os
 import platform
 import resource
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -161,7 +159,7 @@ def main() -> None:
         "surgery_lenet_5_seconds": surgery_seconds(_model(), 5),
         "surgery_resnet50_seconds": surgery_seconds(resnet, 3),
         "memory": memory_over_trials(50),
-        "command": shlex.join(["python", *sys.argv]),
+        "command": f"python benchmarks/overhead.py --rounds {arguments.rounds} --output FILE",
         "machine": {"processors": os.cpu_count(), "platform": platform.platform()},
         "versions": {
             "python": platform.python_version(),

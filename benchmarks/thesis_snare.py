@@ -10,7 +10,6 @@ import argparse
 import json
 import platform
 import shlex
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -103,6 +102,11 @@ def _accuracy(model, dataset) -> float:
     return figures["accuracy"]
 
 
+def _command(name: str, seeds: list[int]) -> str:
+    words = ["python", "benchmarks/thesis_snare.py", "--base", "DIR", "--output", "FILE"]
+    return shlex.join([*words, "--cases", name, "--seeds", *map(str, seeds)])
+
+
 def medians(runs: list[dict[str, Any]]) -> dict[str, float]:
     """Returns the median over the seeds of every figure."""
     names = [name for name, value in runs[0].items() if isinstance(value, (int, float))]
@@ -129,7 +133,7 @@ def main() -> None:
             "eps": EPS,
             "settings": CASES[name].settings,
             "epochs_at_most": CASES[name].epochs,
-            "command": shlex.join(["python", *sys.argv]),
+            "command": _command(name, arguments.seeds),
             "versions": {
                 "python": platform.python_version(),
                 "keras": keras.__version__,

@@ -49,7 +49,7 @@ class SnareCallback(keras.callbacks.Callback):
         scoring_data: `(x, y)`, tf.data.Dataset or keras.utils.PyDataset to score units on; with
             None, the training step's own gradients are used.
         prune_inputs: bool, also drop input features of a model that begins with `Dense`; a
-            `FeatureSelection` layer is put in front of it.
+            `FeatureSelection` layer is put in front of it. With `layers=[]`, nothing else is cut.
         round_to: int or None, widths stay multiples of it, such as 8 for hardware.
         stop_when_done: bool, end `fit` when the search is over. With False, `fit` goes on with the
             smallest model, and the best epoch of it is what remains.
@@ -139,7 +139,8 @@ class SnareCallback(keras.callbacks.Callback):
             self._tidy_up()
         fit = running_fit(self.model)
         check_run(self.model, self._objective, fit)
-        select_groups(channel_groups(self.model), self.layers)
+        if self.layers or not self.prune_inputs:
+            select_groups(channel_groups(self.model), self.layers)
         first = fit.initial_epoch if fit else 0
         warn_if_short(self.params.get("epochs"), first, self.warmup_epochs, self.retrain_epochs)
         self._inputs = InputSelection(self.model) if self.prune_inputs else None

@@ -13,7 +13,8 @@ from keras_snare.surgery import variables
 class InputSelection:
     """Puts a `FeatureSelection` in front of a model's first `Dense` layer, and takes it out again.
 
-    The selection passes everything on at first; cutting its channels drops input features.
+    The selection passes everything on at first; cutting its channels drops input features. Where a
+    selection is there already, it is the one that is cut, and it stays.
 
     Args:
         model: a built Sequential or functional model.
@@ -37,10 +38,15 @@ class InputSelection:
         self._dense = first.operation
         self._tensor = first.inputs[0]
         self._features = shape[1]
-        self.layer = FeatureSelection(range(self._features), name="input_selection")
+        found = [call.operation for call in graph.calls if self._tensor in call.outputs]
+        self._own = not (found and isinstance(found[0], FeatureSelection))
+        own = FeatureSelection(range(self._features), name="input_selection")
+        self.layer = own if self._own else found[0]
 
     def insert(self) -> None:
         """Puts the selection in."""
+        if not self._own:
+            return
         if any(layer.name == self.layer.name for layer in self.model.layers):
             raise UnsupportedModelError(
                 f"The model has a layer named {self.layer.name!r} already. Give it another name, "
@@ -57,7 +63,7 @@ class InputSelection:
         """Takes the selection out again unless it drops something."""
         features = trace(self.model)
         selected = [call for call in features.calls if call.operation is self.layer]
-        if not selected or len(self.layer.indices) < self._features:
+        if not self._own or not selected or len(self.layer.indices) < self._features:
             return
         if isinstance(self.model, keras.Sequential):
             self._rebuild_sequential(add=False)

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import pytest
 from fitting import Bomb, Spy, decide, digit_model, leftovers, short_fit, widths
-from training import compiled, flat_digits, same
+from training import compiled, dense_model, flat_digits, same
 
 import keras_snare
 from keras_snare import SnareCallback
 from keras_snare.layers import FeatureSelection
+from keras_snare.policy import SnarePolicy
 
 
 def functional_model():
@@ -39,8 +40,7 @@ def _names(model) -> list[str]:
 def test_features_are_dropped(make):
     model, spy = make(), Spy()
     params = model.count_params()
-    snare = SnareCallback(eps=1.0, prune_inputs=True, layers="none", retrain_epochs=1, max_trials=1)
-    snare.layers = []
+    snare = SnareCallback(eps=1.0, prune_inputs=True, layers=[], retrain_epochs=1, max_trials=1)
     short_fit(model, [spy, snare])
     selection = _selection(model)
     assert len(selection.indices) == 24  # 64 less 40
@@ -89,14 +89,17 @@ def test_a_selection_that_drops_nothing_is_taken_out_again(monkeypatch, make):
 
 
 @each_kind
-def test_a_cut_elsewhere_survives_the_removal_of_an_idle_selection(make):
+def test_a_cut_elsewhere_survives_the_removal_of_an_idle_selection(monkeypatch, make):
     model = make()
-    snare = SnareCallback(eps=1.0, prune_inputs=True, layers="hidden2", max_trials=1)
-    decided = SnareCallback(eps=1.0, layers="hidden2", retrain_epochs=1, max_trials=1)
-    short_fit(model, [decided])
-    snare = SnareCallback(eps=1.0, prune_inputs=True, retrain_epochs=1, max_trials=1, round_to=64)
+    # The narrowest layer goes first, and then the inputs, in mid-trial when fit ends.
+    decide(monkeypatch, True)
+    snare = SnareCallback(
+        eps=0.1, prune_inputs=True, layers="hidden2", round_to=5, retrain_epochs=1, max_trials=9
+    )
+    monkeypatch.setattr(SnarePolicy, "score", lambda self, size, total: 1.0 / size.width)
     with pytest.raises(RuntimeError, match="in mid-search"):
         short_fit(model, [snare, Bomb("on_epoch_end", 0, RuntimeError("in mid-search"))])
+    assert [row.accepted for row in snare.report.rows] == [True, False]
     assert widths(model) == [16, 5, 10]
     assert "input_selection" not in _names(model)
     assert model.get_layer("hidden2").output.shape == (None, 5)
@@ -146,3 +149,17 @@ def test_a_callback_of_the_run_sees_the_selection_in_the_first_epoch():
     snare = SnareCallback(eps=1.0, prune_inputs=True, retrain_epochs=1, max_trials=1)
     short_fit(digit_model(), [names, snare])
     assert names.seen[0] == "input_selection"
+
+
+def test_inputs_of_a_model_without_a_hidden_layer():
+    model = compiled(dense_model(64, (), 10))
+    short_fit(model, [SnareCallback(eps=1.0, prune_inputs=True, retrain_epochs=1, max_trials=1)])
+    assert len(_selection(model).indices) == 24
+    assert model.count_params() == 24 * 10 + 10
+
+
+def test_a_wrong_choice_of_layers_is_told_with_inputs_as_well():
+    model = digit_model()
+    with pytest.raises(ValueError, match="`layers` matches no layer.*Received: 'hiden'"):
+        short_fit(model, [SnareCallback(prune_inputs=True, layers="hiden")])
+    assert "input_selection" not in _names(model)

@@ -190,9 +190,19 @@ def test_features_that_a_selection_dropped_are_not_taken_back():
     model = compiled(sequential)
     InputSelection(model).insert()
     keras_snare.shrink(model, {"input_selection": [0, 4, 5]})
+    layers = list(model.layers)
+    again = InputSelection(model)
+    again.insert()
+    again.remove_if_idle()
+    assert model.layers == layers
+    assert again.layer is model.get_layer("input_selection")
+    assert again.layer.indices == (0, 4, 5)
+
+
+def test_a_layer_of_the_same_name_is_not_overwritten():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2, name="input_selection")])
     with pytest.raises(keras_snare.UnsupportedModelError, match="has a layer named"):
         InputSelection(model).insert()
-    assert model.get_layer("input_selection").indices == (0, 4, 5)
 
 
 def test_optimizer_goes_on():
