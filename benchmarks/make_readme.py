@@ -59,14 +59,12 @@ amount that cannot be known. Its iterations take 5 epochs each.
 """
 
 
-REMARKS = [
-    "UCI Custom has 1,814 validation windows of five people, and validation accuracy moves by one to",
-    "two points from one epoch of the same network to the next. Every accepted network whose epoch",
-    "was a lucky one raises the reference for all later trials, here by two to three points over the",
-    "base network; the search then waits for another lucky epoch of a smaller network. The thesis's",
-    "rows for hidden units alone of LeNet-300-100 are out of reach of networks of that size trained",
-    "from scratch.",
-]
+REMARKS = """UCI Custom has 1,814 validation windows of five people, and validation accuracy moves
+by one to two points from one epoch of the same network to the next. An accepted network whose epoch
+was a lucky one raises the reference for all later trials, and the search then waits for another
+lucky epoch of a smaller network. Averaging the weights over an epoch's steps takes part of that
+away. The thesis's rows for hidden units alone of LeNet-300-100 are out of reach of networks of that
+size trained from scratch."""
 
 
 def _spread(runs: list[dict[str, Any]], median: dict[str, float], key: str, form: str) -> str:
@@ -78,8 +76,8 @@ def thesis_table() -> list[str]:
     """The table of `thesis_snare.json`, the thesis's rows beside."""
     results = json.loads((RESULTS / "thesis_snare.json").read_text())
     lines = [
-        "| network | settings | test accuracy before, % | after, % | parameters | PR | FR | epochs | goal | "
-        "thesis: error / parameters / PR / FR / iterations |",
+        "| network | settings | test accuracy before, % | after, % | parameters | PR | FR | "
+        "epochs | goal | thesis: error / parameters / PR / FR / iterations |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, case in results.items():
@@ -87,13 +85,14 @@ def thesis_table() -> list[str]:
         before, after = (100 * median[key] for key in ("test_before", "test"))
         goal = f"{GOALS[name]}: {'reached' if _met(name, median) else '**not reached**'}"
         lines.append(
-            f"| {name} | {_settings(case)} | {before:.2f} | {after:.2f} | {_spread(runs, median, 'params', ',.0f')} | "
+            f"| {name} | {_settings(case)} | {before:.2f} | {after:.2f} | "
+            f"{_spread(runs, median, 'params', ',.0f')} | "
             f"{_spread(runs, median, 'params_ratio', '.1f')} | "
             f"{_spread(runs, median, 'flops_ratio', '.2f')} | "
             f"{_spread(runs, median, 'retraining_epochs', '.0f')} | {goal} | "
             f"{'; '.join(THESIS[name]) or 'no such row'} |"
         )
-    lines += ["", *REMARKS]
+    lines += ["", REMARKS]
     lines += ["", "Widths at the end, seed by seed:", ""]
     for name, case in results.items():
         widths = ["-".join(str(width) for width in run["widths"].values()) for run in case["runs"]]

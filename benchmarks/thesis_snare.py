@@ -40,7 +40,7 @@ class Case:
 
 CASES = {
     "LeNet-5": Case("lenet_5", 100, {"retrain_epochs": 8}),
-    "UCI Custom": Case("uci_custom", 150, {"retrain_epochs": 10}),
+    "UCI Custom": Case("uci_custom", 150),
     "LeNet-300-100, hidden units": Case("lenet_300_100", 100),
     "LeNet-300-100, inputs too": Case("lenet_300_100", 100, {"prune_inputs": True}),
 }

@@ -28,7 +28,7 @@ class Resident(keras.callbacks.Callback):
 @pytest.mark.skipif(not STATM.exists(), reason="reads /proc")
 def test_fifty_trials_need_no_more_memory_than_five(monkeypatch):
     decide(monkeypatch)
-    model = compiled(dense_model(64, (48,) * 12, 10))
+    model = compiled(dense_model(64, (48,) * 13, 10))
     snare, resident = SnareCallback(eps=0.1, retrain_epochs=1, max_trials=50), Resident()
     short_fit(model, [snare, resident], epochs=60)
     assert len(snare.report.rows) == 50
