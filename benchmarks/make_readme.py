@@ -145,7 +145,9 @@ def overhead_lines() -> list[str]:
 
 def main() -> None:
     """Writes the page."""
-    lines = [INTRODUCTION, *thesis_table(), *overhead_lines()]
+    lines = [INTRODUCTION, *thesis_table()]
+    if (RESULTS / "overhead.json").is_file():
+        lines += overhead_lines()
     (HERE / "README.md").write_text("\n".join(lines) + "\n")
 
 

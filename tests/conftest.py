@@ -1,5 +1,6 @@
 """What holds for every test: quiet, seeded, one thread, a fresh Keras state."""
 
+import gc
 import os
 
 # Before TensorFlow is imported, which reads these once. Subprocesses inherit them.
@@ -18,6 +19,10 @@ hypothesis.settings.register_profile(
     "keras_snare", deadline=None, derandomize=True, max_examples=20, print_blob=True
 )
 hypothesis.settings.load_profile("keras_snare")
+
+
+# Every trial of a search collects garbage; what was imported is none and need not be looked at.
+gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -119,7 +119,7 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any]) -> Snapshot:
 
 def remove(model, groups: ChannelGroups, removed: np.ndarray) -> Snapshot:
     """Cuts the channels `removed` (roots) of groups that were just found."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer = optimizers.built_optimizer(model)
     keep = _positions(groups, removed)
     followers = []
     for slot in optimizers.slots(optimizer):

@@ -47,6 +47,18 @@ def optimizers_of(optimizer) -> Iterator[Any]:
         yield from optimizers_of(one)
 
 
+def built_optimizer(model) -> Any:
+    """Returns the optimizer of a model, or None, with its slots in place.
+
+    `fit` would make them at its first step. Made before a cut, they can be undone with it; slots
+    that were made for the narrow model would not fit the one that comes back.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    return optimizer
+
+
 def slots(optimizer) -> list[Slot]:
     """Returns every slot of an optimizer, those of a wrapped optimizer included.
 
@@ -95,7 +107,7 @@ def _slot_axes(optimizer, name: str, value, variable) -> tuple[int, ...]:
 
 def variable_tables(optimizer) -> list[tuple[Any, Any]]:
     """Returns each table that is keyed by variable, and a copy of it, for `put_back_tables`."""
-    # An optimizer that is yet to be built fills its tables then, and keeps them.
+    # One of several optimizers that has no weight to train is never built.
     built = [one for one in optimizers_of(optimizer) if one.built]
     tables = [getattr(one, name) for one in built for name in _TABLES if hasattr(one, name)]
     return [(table, table.copy()) for table in tables]

@@ -73,7 +73,7 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
         `Snapshot`.
     """
     graph = graph or trace(model)
-    optimizer = getattr(model, "optimizer", None)
+    optimizer = optimizers.built_optimizer(model)
     held = [*model.weights, *(optimizer.variables if optimizer is not None else ())]
     layers = list({id(call.operation): call.operation for call in graph.calls}.values())
     layers = [layer for layer in layers if isinstance(layer, keras.Layer)]

@@ -28,7 +28,7 @@ def _kept(model, state):
 
 def _expected(criterion, state, data=None):
     """Units of the first layer with the highest scores."""
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     model.set_weights(state[:6])
     groups = channel_groups(model)
     chosen, criterion = [groups["hidden1"]], get_criterion(criterion)
@@ -41,7 +41,7 @@ def _expected(criterion, state, data=None):
     "criterion", ["l1_in", "l1_out", "l1_both", "random", RandomCriterion(3)], ids=str
 )
 def test_criteria_on_weights(criterion):
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     state = _once(model, criterion=criterion)
     assert _kept(model, state) == _expected(criterion, state)
 
@@ -53,7 +53,7 @@ def test_scoring_data(criterion, form):
     data = (x[:50], y[:50])
     if form == "dataset":
         data = tf.data.Dataset.from_tensor_slices(data).batch(16)
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     state = _once(model, criterion=criterion, scoring_data=data)
     assert _kept(model, state) == _expected(criterion, state, data)
 
@@ -66,12 +66,12 @@ def test_without_data_the_scores_are_those_of_one_epoch(monkeypatch):
         begin(self, metric, found)
 
     monkeypatch.setattr(SnareSearch, "begin", spied)
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     state = _once(model)
     assert _kept(model, state) == sorted(np.argsort(seen[0])[10:].tolist())
     assert (seen[0] > 0).sum() >= 14
     # A mean over the steps of one epoch, however many epochs there were before.
-    _once(digit_model(), warmup_epochs=3)
+    _once(digit_model(run_eagerly=True), warmup_epochs=3)
     assert 0.2 < seen[1].mean() / seen[0].mean() < 5
 
 
@@ -87,13 +87,13 @@ def test_without_data_the_scores_are_those_of_one_epoch(monkeypatch):
     ids="name list pattern class predicate".split(),
 )
 def test_layers(layers, expected):
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     _once(model, layers=layers, criterion="l1_in")
     assert widths(model) == expected
 
 
 def test_chosen_layers_are_cut_to_the_end_and_the_others_not_at_all():
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     snare = SnareCallback(eps=1.0, layers="hidden2", retrain_epochs=1)
     short_fit(model, [snare])
     assert widths(model) == [16, 1, 10]
@@ -101,13 +101,13 @@ def test_chosen_layers_are_cut_to_the_end_and_the_others_not_at_all():
 
 
 def test_everything_is_cut_to_the_end_where_everything_is_accepted():
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     short_fit(model, [SnareCallback(eps=1.0, retrain_epochs=1)])
     assert widths(model) == [1, 1, 10]
 
 
 def test_round_to():
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     snare = SnareCallback(eps=1.0, round_to=4, retrain_epochs=1)
     short_fit(model, [snare])
     assert {row.width_after % 4 for row in snare.report.rows} == {0}
@@ -118,7 +118,7 @@ def test_round_to():
 def test_max_trials(monkeypatch, trials):
     decide(monkeypatch)
     snare = SnareCallback(eps=0.1, max_trials=trials, retrain_epochs=1)
-    history = short_fit(digit_model(), [snare])
+    history = short_fit(digit_model(run_eagerly=True), [snare])
     assert len(snare.report.rows) == trials
     assert len(history.history["loss"]) == 1 + trials
 
@@ -140,7 +140,7 @@ def test_steps_and_weights_of_the_policy(monkeypatch):
 @pytest.mark.parametrize("warmup", [0, 1, 3])
 def test_warmup_epochs(monkeypatch, warmup):
     decide(monkeypatch)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.1, warmup_epochs=warmup, retrain_epochs=1, max_trials=1)
     short_fit(model, [snare, spy], epochs=8)
     whole = [found == [16, 12, 10] for found in spy.widths]
@@ -149,7 +149,7 @@ def test_warmup_epochs(monkeypatch, warmup):
 
 @pytest.mark.parametrize(("monitor", "eps"), [("val_loss", 50.0), ("val_accuracy", 1.0)])
 def test_monitors_of_validation_are_looked_at_right_after_a_cut(monitor, eps):
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     snare = SnareCallback(eps=eps, monitor=monitor, retrain_epochs=1, max_trials=1)
     short_fit(model, [snare])
     (row,) = snare.report.rows
@@ -160,7 +160,7 @@ def test_monitors_of_validation_are_looked_at_right_after_a_cut(monitor, eps):
 
 @pytest.mark.parametrize(("monitor", "eps"), [("accuracy", 1.0), ("loss", 50.0)])
 def test_a_monitor_of_training_needs_no_validation_data(monitor, eps):
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     snare = SnareCallback(eps=eps, monitor=monitor, retrain_epochs=2, max_trials=1)
     history = short_fit(model, [snare], validation_data=None)
     (row,) = snare.report.rows
@@ -176,5 +176,5 @@ def test_mode(mode, accepted):
             logs["accuracy"] = [0.9, 0.1][epoch]
 
     snare = SnareCallback(eps=0.1, monitor="accuracy", mode=mode, retrain_epochs=1, max_trials=1)
-    short_fit(digit_model(), [Told(), snare], validation_data=None, epochs=2)
+    short_fit(digit_model(run_eagerly=True), [Told(), snare], validation_data=None, epochs=2)
     assert snare.report.rows[0].accepted is accepted

@@ -100,7 +100,7 @@ class Poison(keras.callbacks.Callback):
 @pytest.mark.parametrize("how", ["training", "loss", "val_accuracy"])
 def test_a_trial_that_is_not_finite_is_rejected(monkeypatch, how):
     decide(monkeypatch, False, True, True)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.1, retrain_epochs=3, max_trials=1)
     short_fit(model, [spy, Poison(1, how), snare])
     (row,) = snare.report.rows
@@ -115,7 +115,7 @@ def test_an_exploding_trial_is_rejected():
             if epoch == 4:
                 self.model.optimizer.learning_rate = 1e30
 
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.01, warmup_epochs=4, retrain_epochs=3, max_trials=1, first_step=0.9)
     short_fit(model, [spy, snare, Explode()], epochs=8)
     (row,) = snare.report.rows
@@ -125,7 +125,7 @@ def test_an_exploding_trial_is_rejected():
 
 @pytest.mark.parametrize("stop", [True, False], ids="stops goes_on".split())
 def test_stop_when_done(stop):
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     snare = SnareCallback(eps=1.0, max_trials=1, retrain_epochs=1, stop_when_done=stop)
     history = short_fit(model, [snare], epochs=4)
     assert len(history.history["loss"]) == (1 if stop else 4)
@@ -139,7 +139,7 @@ def test_of_the_epochs_after_the_search_the_best_remains(monkeypatch):
             logs["val_accuracy"] = [0.5, 0.6, 0.8, 0.9, 0.7][epoch]
 
     decide(monkeypatch, False, True)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.1, max_trials=1, retrain_epochs=1, stop_when_done=False)
     short_fit(model, [spy, Told(), snare], epochs=5)
     assert same(state_of(model), spy.states[3])
@@ -153,7 +153,7 @@ def test_the_best_warmup_epoch_is_what_the_search_begins_with(monkeypatch):
             logs["val_accuracy"] = [0.3, 0.8, 0.8, 0.5, 0.79][epoch]
 
     decide(monkeypatch)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.02, warmup_epochs=4, retrain_epochs=1, max_trials=1)
     short_fit(model, [spy, Told(), snare])
     assert snare.report.baseline == snare.report.best == 0.8
@@ -161,7 +161,7 @@ def test_the_best_warmup_epoch_is_what_the_search_begins_with(monkeypatch):
 
 
 def test_a_trained_model_that_the_first_epoch_makes_worse_is_kept(monkeypatch):
-    trained = digit_model()
+    trained = digit_model(run_eagerly=True)
     short_fit(trained, [], epochs=15)
     model = digit_model(keras.optimizers.Adam(0.5))
     model.set_weights(trained.get_weights())
@@ -178,7 +178,7 @@ def test_a_trained_model_that_the_first_epoch_makes_worse_is_kept(monkeypatch):
 
 def test_a_warmup_epoch_that_is_not_finite_is_not_the_best(monkeypatch):
     decide(monkeypatch)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.1, warmup_epochs=3, retrain_epochs=1, max_trials=1)
     short_fit(model, [spy, Poison(1, "val_accuracy"), snare])
     accuracies = [logs["val_accuracy"] for logs in spy.logs]

@@ -81,7 +81,7 @@ def _refused(model, snare, error, message, **options):
     ids="monitor other_monitor layers layer_class".split(),
 )
 def test_what_the_model_does_not_have(snare, error, message):
-    _refused(digit_model(), SnareCallback(eps=0.1, **snare), error, message)
+    _refused(digit_model(run_eagerly=True), SnareCallback(eps=0.1, **snare), error, message)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_the_model_does_not_have(snare, error, message):
     ids="none seldom".split(),
 )
 def test_validation(options, message):
-    _refused(digit_model(), SnareCallback(), ValueError, message, **options)
+    _refused(digit_model(run_eagerly=True), SnareCallback(), ValueError, message, **options)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_no_layer_to_cut(units, message):
 
 
 def test_a_frozen_reader():
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     model.get_layer("hidden2").trainable = False
     compiled(model)
     message = "Layer 'hidden2', which reads the units of layer 'hidden1', is not trained"
@@ -190,16 +190,16 @@ def test_a_model_that_is_not_built():
 def test_too_few_epochs_for_a_trial_are_warned_of(epochs, options, needed):
     # As an error, the warning also ends fit: nothing more is needed of it here.
     with pytest.raises(UserWarning, match=needed):
-        short_fit(digit_model(), [SnareCallback(**options)], epochs=epochs)
+        short_fit(digit_model(run_eagerly=True), [SnareCallback(**options)], epochs=epochs)
 
 
 def test_epochs_of_an_earlier_fit_do_not_count():
     with pytest.raises(UserWarning, match="fit runs for 5 epochs; .* Give epochs=16 or more"):
-        short_fit(digit_model(), [SnareCallback()], epochs=15, initial_epoch=10)
+        short_fit(digit_model(run_eagerly=True), [SnareCallback()], epochs=15, initial_epoch=10)
 
 
 def test_enough_epochs_raise_no_warning():
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     short_fit(model, [SnareCallback(eps=1.0, max_trials=1, retrain_epochs=2)], epochs=3)
     assert widths(model) == [6, 12, 10]
 

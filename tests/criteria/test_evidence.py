@@ -77,7 +77,8 @@ def test_kernels_come_without_biases_and_normalisations():
     (producer,) = evidence.weights("producer")
     np.testing.assert_allclose(producer, model.get_layer("hidden1").kernel.numpy().T)
     assert evidence.width == 5
-    assert evidence.statistic is None
+    with pytest.raises(ValueError, match="No data were looked at for layer 'hidden1'"):
+        _ = evidence.statistic
 
 
 def test_a_users_criterion_sees_the_same():

@@ -111,7 +111,7 @@ def test_costs_of_known_networks_are_those_of_the_literature():
 
 @pytest.mark.parametrize("name", models.SMALL)
 @given(data=st.data())
-@settings(max_examples=4)
+@settings(max_examples=2)
 def test_saving_is_the_difference_that_a_cut_makes(name, data):
     model = models.SMALL[name]()
     groups = channel_groups(model)

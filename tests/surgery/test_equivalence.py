@@ -44,7 +44,7 @@ def check_equivalence(name, data):
 
 @pytest.mark.parametrize("name", COMPARED)
 @given(data=st.data())
-@settings(max_examples=4)
+@settings(max_examples=3)
 def test_cut_model_computes_what_the_silenced_one_does(name, data):
     check_equivalence(name, data)
 
@@ -59,7 +59,7 @@ def test_cut_model_computes_what_the_silenced_one_does_when_compiling_is_slow(na
 
 @pytest.mark.parametrize("name", models.OVER_CHANNELS)
 @given(data=st.data())
-@settings(max_examples=4)
+@settings(max_examples=3)
 def test_layer_normalisation_over_channels_is_that_of_a_narrow_model(name, data):
     model, reference = models.build(name), models.build(name)
     groups = channel_groups(reference)

@@ -56,7 +56,7 @@ every_model = pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build
 
 def compiled(build):
     model = models.randomize(build())
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)
     return model
 
 
