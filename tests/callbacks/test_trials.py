@@ -162,7 +162,7 @@ def test_the_best_warmup_epoch_is_what_the_search_begins_with(monkeypatch):
 
 def test_a_trained_model_that_the_first_epoch_makes_worse_is_kept(monkeypatch):
     trained = digit_model(run_eagerly=True)
-    short_fit(trained, [], epochs=15)
+    short_fit(trained, [], epochs=6)
     model = digit_model(keras.optimizers.Adam(0.5))
     model.set_weights(trained.get_weights())
     before = model.evaluate(*flat_digits(200, 100)[1], verbose=0, return_dict=True)
