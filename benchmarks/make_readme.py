@@ -85,7 +85,8 @@ def thesis_table() -> list[str]:
         before, after = (100 * median[key] for key in ("test_before", "test"))
         goal = f"{GOALS[name]}: {'reached' if _met(name, median) else '**not reached**'}"
         lines.append(
-            f"| {name} | {_settings(case)} | {before:.2f} | {after:.2f} | "
+            f"| {name}, {len(runs)} seed{'s' * (len(runs) > 1)} | {_settings(case)} | "
+            f"{before:.2f} | {after:.2f} | "
             f"{_spread(runs, median, 'params', ',.0f')} | "
             f"{_spread(runs, median, 'params_ratio', '.1f')} | "
             f"{_spread(runs, median, 'flops_ratio', '.2f')} | "
