@@ -64,7 +64,12 @@ by one to two points from one epoch of the same network to the next. An accepted
 was a lucky one raises the reference for all later trials, and the search then waits for another
 lucky epoch of a smaller network. Averaging the weights over an epoch's steps takes part of that
 away. The thesis's rows for hidden units alone of LeNet-300-100 are out of reach of networks of that
-size trained from scratch."""
+size trained from scratch.
+
+How the settings came about: UCI Custom's recipe is the sixth that was tried on seed 0 and the only
+one above PR 37 there, and seed 0 is the one reported, so its row is optimistic until the other seeds
+are run. LeNet-5's retrain_epochs=8 follows a run on seed 0 with 5 that ended at PR 18.8, from a base
+network trained with a decaying learning rate. All was chosen by validation figures and size."""
 
 
 def _spread(runs: list[dict[str, Any]], median: dict[str, float], key: str, form: str) -> str:
@@ -83,7 +88,7 @@ def thesis_table() -> list[str]:
     for name, case in results.items():
         runs, median = case["runs"], case["median"]
         before, after = (100 * median[key] for key in ("test_before", "test"))
-        goal = f"{GOALS[name]}: {'reached' if _met(name, median) else '**not reached**'}"
+        goal = f"{GOALS[name]}: {_verdict(name, case)}"
         lines.append(
             f"| {name}, {len(runs)} seed{'s' * (len(runs) > 1)} | {_settings(case)} | "
             f"{before:.2f} | {after:.2f} | "
@@ -105,6 +110,12 @@ def thesis_table() -> list[str]:
 
 def _settings(case: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in case["settings"].items()) or "default"
+
+
+def _verdict(name: str, case: dict[str, Any]) -> str:
+    if not _met(name, case["median"]):
+        return "**not reached**"
+    return "reached" if len(case["runs"]) >= 3 else "reached, **but too few seeds**"
 
 
 def _met(name: str, median: dict[str, float]) -> bool:

@@ -5,8 +5,6 @@ import keras
 import models
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from state import assert_same_state, state_of
 
 import keras_snare
@@ -31,12 +29,11 @@ def train(model, steps=2):
 
 
 @pytest.mark.parametrize("name", [name for name in models.SMALL if name != "channels_first_3d"])
-@given(data=st.data())
-@settings(max_examples=2)
-def test_restore_returns_to_the_same_state(name, data):
+def test_restore_returns_to_the_same_state(name):
     model = models.build(name)
     before = state_of(model)
-    undo = keras_snare.shrink(model, data.draw(cuts.plans(channel_groups(model))))
+    undo = keras_snare.shrink(model, cuts.halves(channel_groups(model)))
+    assert state_of(model)["shapes"] != before["shapes"]
     undo.restore()
     assert_same_state(state_of(model), before)
     model(models.inputs_for(model))
