@@ -67,9 +67,10 @@ away. The thesis's rows for hidden units alone of LeNet-300-100 are out of reach
 size trained from scratch.
 
 How the settings came about: UCI Custom's recipe is the sixth that was tried on seed 0 and the only
-one above PR 37 there, and seed 0 is the one reported, so its row is optimistic until the other seeds
-are run. LeNet-5's retrain_epochs=8 follows a run on seed 0 with 5 that ended at PR 18.8, from a base
-network trained with a decaying learning rate. All was chosen by validation figures and size."""
+one above PR 37 there, and seed 0 is the one reported, so its row is optimistic until the other
+seeds are run. LeNet-5's retrain_epochs=8 follows a run on seed 0 with 5 that ended at PR 18.8, from
+a base network trained with a decaying learning rate. All was chosen by validation figures and
+size."""
 
 
 def _spread(runs: list[dict[str, Any]], median: dict[str, float], key: str, form: str) -> str:
