@@ -10,7 +10,6 @@ Loading the saved model and calling `fit` goes on training. Test data are never 
 import argparse
 import dataclasses
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+import results_files
 from datasets import Dataset, load_activity_windows, load_mnist
 from networks import lenet_5, lenet_300_100, uci_custom
 
@@ -117,7 +116,9 @@ def train_base(network_name: str, seed: int, directory: str | Path) -> Path:
     record_path.unlink(missing_ok=True)
     keras.utils.set_random_seed(seed)
     outcome = _fit(base.build(), dataset, base.recipe, model_path)
-    record_path.write_text(json.dumps(identity | outcome | _versions(), indent=2) + "\n")
+    record_path.write_text(
+        json.dumps(identity | outcome | {"versions": results_files.versions()}, indent=2) + "\n"
+    )
     return model_path
 
 
@@ -173,17 +174,6 @@ def _holds(record_path: Path, identity: dict[str, Any]) -> bool:
         return False
     record = json.loads(record_path.read_text())
     return all(record.get(key) == value for key, value in identity.items())
-
-
-def _versions() -> dict[str, dict[str, str]]:
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-        }
-    }
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import resource
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+import results_files
 from networks import lenet_5
 
 import keras_snare
@@ -25,21 +24,18 @@ STEPS = 200
 
 
 class EpochTimes(keras.callbacks.Callback):
-    """Seconds of every epoch's training steps; the first, which compiles, is left out."""
+    """Seconds of every epoch, validation and callbacks and all, but the first, which compiles."""
 
     def __init__(self):
         super().__init__()
-        self.seconds: list[float] = []
+        self._begins: list[float] = []
+
+    @property
+    def seconds(self) -> list[float]:
+        return np.diff(self._begins[1:]).tolist()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._end = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch:
-            self.seconds.append(self._end - self._start)
+        self._begins.append(time.perf_counter())
 
 
 def _data(examples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +57,7 @@ def _epoch_seconds(callbacks: list) -> list[float]:
         x,
         y,
         batch_size=BATCH_SIZE,
-        epochs=4,
+        epochs=6,
         validation_data=(x[:BATCH_SIZE], y[:BATCH_SIZE]),
         callbacks=[*callbacks, times],
         verbose=0,
@@ -160,17 +156,10 @@ def main() -> None:
         "surgery_resnet50_seconds": surgery_seconds(resnet, 3),
         "memory": memory_over_trials(50),
         "command": f"python benchmarks/overhead.py --rounds {arguments.rounds} --output FILE",
-        "machine": {"processors": os.cpu_count(), "platform": platform.platform()},
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-            "keras_snare": keras_snare.__version__,
-        },
+        "machine": results_files.machine(),
+        "versions": results_files.versions(),
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    results_files.write(arguments.output, results)
     print(json.dumps(results, indent=1))
 
 

@@ -8,7 +8,6 @@ result on the test set once. Results go to a JSON file, from which the table in 
 
 import argparse
 import json
-import platform
 import shlex
 import time
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+import results_files
 from base_training import BASE_NETWORKS, train_base
 
 import keras_snare
@@ -134,18 +133,11 @@ def main() -> None:
             "settings": CASES[name].settings,
             "epochs_at_most": CASES[name].epochs,
             "command": _command(name, arguments.seeds),
-            "versions": {
-                "python": platform.python_version(),
-                "keras": keras.__version__,
-                "tensorflow": tf.__version__,
-                "numpy": np.__version__,
-                "keras_snare": keras_snare.__version__,
-            },
+            "versions": results_files.versions(),
             "median": medians(runs),
             "runs": runs,
         }
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+        results_files.write(arguments.output, results)
 
 
 if __name__ == "__main__":

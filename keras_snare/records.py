@@ -143,8 +143,27 @@ class TrialRow:
     reason: str
 
 
+class Ratios:
+    """How many times smaller a model became; for records that hold its cost before and after."""
+
+    params_before: int
+    params_after: int
+    flops_before: int
+    flops_after: int
+
+    @property
+    def params_ratio(self) -> float:
+        """Parameters before over parameters after."""
+        return self.params_before / self.params_after
+
+    @property
+    def flops_ratio(self) -> float:
+        """Floating-point operations before over after."""
+        return self.flops_before / max(self.flops_after, 1)
+
+
 @dataclass(frozen=True)
-class PruneReport:
+class PruneReport(Ratios):
     """What one cut did.
 
     Args:
@@ -160,16 +179,6 @@ class PruneReport:
     flops_before: int
     flops_after: int
     plan: PrunePlan = field(repr=False)
-
-    @property
-    def params_ratio(self) -> float:
-        """Parameters before over parameters after."""
-        return self.params_before / self.params_after
-
-    @property
-    def flops_ratio(self) -> float:
-        """Floating-point operations before over after."""
-        return self.flops_before / max(self.flops_after, 1)
 
     def to_json(self) -> str:
         """Returns every figure, and the plan, as a JSON object."""

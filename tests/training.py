@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from sklearn.datasets import load_digits
 
@@ -106,6 +107,18 @@ MODELS = {
     "residual": residual_model,
     "concatenate": concatenate_model,
 }
+
+
+class OwnStep(keras.Model):
+    """A model whose training step is its own."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        gradients = tape.gradient(loss, [variable.value for variable in self.trainable_variables])
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
 
 
 def weights_of(model) -> list[np.ndarray]:

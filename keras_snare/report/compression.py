@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from rich.table import Table
 
 from keras_snare.graph.cost import rendered
-from keras_snare.records import TrialRow
+from keras_snare.records import Ratios, TrialRow
 
 
 @dataclass
-class CompressionReport:
+class CompressionReport(Ratios):
     """The course and the result of a search; `summary()` is for reading, `to_json()` for tools.
 
     Args:
@@ -39,16 +39,6 @@ class CompressionReport:
     metric: float | None = None
     retraining_epochs: int = 0
     finished: bool = False
-
-    @property
-    def params_ratio(self) -> float:
-        """Parameters before over parameters after."""
-        return self.params_before / self.params_after
-
-    @property
-    def flops_ratio(self) -> float:
-        """Floating-point operations before over after."""
-        return self.flops_before / max(self.flops_after, 1)
 
     @property
     def accepted(self) -> int:

@@ -157,7 +157,7 @@ def test_an_error_that_a_callback_handles_ends_nothing(monkeypatch):
 
     class Careful(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            with pytest.raises(ValueError):  # noqa: PT011
+            with pytest.raises(ValueError, match="Unrecognized data type"):
                 self.model.evaluate([[1.0]], [1.0], verbose=0)
 
     decide(monkeypatch, True)

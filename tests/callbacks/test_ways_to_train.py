@@ -15,7 +15,7 @@ from fitting import (
     short_fit,
     widths,
 )
-from training import compiled, flat_digits, same
+from training import OwnStep, compiled, flat_digits, same
 
 from keras_snare import SnareCallback
 
@@ -63,16 +63,8 @@ def test_mixed_precision(monkeypatch, tmp_path):
         keras.config.set_dtype_policy("float32")
 
 
-class OwnSteps(keras.Model):
+class OwnSteps(OwnStep):
     """A model with steps of its own, which name a metric of their own."""
-
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
-        gradients = tape.gradient(loss, [variable.value for variable in self.trainable_variables])
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return {"loss": loss}
 
     def test_step(self, data):
         x, y = data

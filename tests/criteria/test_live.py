@@ -5,22 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from live_reference import UNITS, Listener, batches, expected_epoch, network
+from training import OwnStep
 
 from keras_snare import UnsupportedModelError
 from keras_snare.criteria import LiveStatistics, TaylorCriterion
 from keras_snare.graph import channel_groups
-
-
-class OwnStep(keras.Model):
-    """A model whose training step is its own."""
-
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
-        gradients = tape.gradient(loss, [variable.value for variable in self.trainable_variables])
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return {"loss": loss}
 
 
 def _sgd(**options):

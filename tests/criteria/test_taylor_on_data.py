@@ -4,6 +4,8 @@ One differentiates by a layer's output with a tape, example by example; the othe
 wherever it is read and takes the difference quotient of the example's loss.
 """
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -74,7 +76,8 @@ def test_equals_the_difference_quotient(kind, layer):
     expected = np.zeros(len(found))
     for channel in range(len(found)):
         for image, label in zip(x, y, strict=True):
-            slope = _slope(model, readers, rows(channel), lambda: _loss(model, image, label))  # noqa: B023
+            loss = functools.partial(_loss, model, image, label)
+            slope = _slope(model, readers, rows(channel), loss)
             expected[channel] += abs(slope) / positions / len(x)
 
     np.testing.assert_allclose(found, expected, rtol=1e-4)

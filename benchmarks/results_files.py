@@ -1,0 +1,35 @@
+"""What every file of results tells beside its figures, and how it is written."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_snare
+
+
+def versions() -> dict[str, str]:
+    """Returns the version of everything that may change a figure."""
+    return {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "keras_snare": keras_snare.__version__,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Returns what may change a time."""
+    return {"processors": os.cpu_count(), "platform": platform.platform()}
+
+
+def write(path: Path, results: dict[str, Any]) -> None:
+    """Writes results as JSON, into a folder that may not be there yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
