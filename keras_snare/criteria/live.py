@@ -143,7 +143,7 @@ def _taps(group: ChannelGroup, trained: set[int]) -> list[Tap]:
         binding = member.binding
         if id(binding.variable) not in trained:
             raise UnsupportedModelError(
-                f"Layer {binding.layer.name!r}, which reads the units of layer {group.name!r}, is "
+                f"Layer {binding.name!r}, which reads the units of layer {group.name!r}, is "
                 "not trained, so training gives no gradient to score them by. Give "
                 "`scoring_data=(x, y)`, choose a criterion on weights such as 'l1_in', or leave "
                 "the layer out with `layers=`."

@@ -1,14 +1,16 @@
 """Keras model to channel groups and costs."""
 
+from keras_snare.graph.channels import AxisLabels
 from keras_snare.graph.cost import LayerCost, ModelCost, cost, group_sizes, model_cost, saving
 from keras_snare.graph.groups import ChannelGroup, ChannelGroups, Member, channel_groups
 from keras_snare.graph.trace import Call, Trace, trace
-from keras_snare.graph.view import PRODUCER, READER, THROUGH, Binding, CallView, axis_key
+from keras_snare.graph.view import PRODUCER, READER, THROUGH, Binding, CallView, Sized, axis_key
 
 __all__ = [
     "PRODUCER",
     "READER",
     "THROUGH",
+    "AxisLabels",
     "Binding",
     "Call",
     "CallView",
@@ -17,6 +19,7 @@ __all__ = [
     "LayerCost",
     "Member",
     "ModelCost",
+    "Sized",
     "Trace",
     "axis_key",
     "channel_groups",

@@ -7,6 +7,7 @@ declares the labels of its inputs to be one. What carries the same label in the 
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +23,12 @@ class ChannelSpace:
         self._parents: list[int] = []
         self._dimensions: list[int] = []
         self._owners: list[str] = []
+        self.producers: dict[str, Any] = {}
         self._frozen: list[tuple[Labels, str]] = []
 
-    def new(self, width: int, owner: str) -> Labels:
-        """Returns fresh labels for the `width` units that the layer `owner` produces."""
+    def new(self, width: int, owner: str, layer: Any = None) -> Labels:
+        """Returns fresh labels for `width` units, known as `owner`, that a layer produces."""
+        self.producers.setdefault(owner, layer)
         start = len(self._parents)
         labels = np.arange(start, start + width)
         self._parents.extend(range(start, start + width))

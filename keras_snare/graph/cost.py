@@ -92,9 +92,10 @@ def model_cost(groups: ChannelGroups) -> ModelCost:
         amount = work.count * int(np.prod([len(factor) for factor in work.factors]))
         flops[work.layer] = flops.get(work.layer, 0) + amount
     layers = {call.name: call.layer for call in groups.calls}
-    rows = []
+    rows, counted = [], set()
     for name, layer in layers.items():
-        weights = getattr(layer, "weights", [])
+        weights = [] if id(layer) in counted else getattr(layer, "weights", [])
+        counted.add(id(layer))
         rows.append(
             LayerCost(
                 name,

@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_snare.graph.channels import ChannelSpace, Labels
+from keras_snare.graph.channels import AxisLabels, ChannelSpace, Labels, join_axes
 from keras_snare.graph.rules import rule_for
-from keras_snare.graph.trace import Trace, argument_keys, trace
-from keras_snare.graph.view import PRODUCER, READER, Binding, CallView, Work, axis_key
+from keras_snare.graph.trace import Call, Trace, argument_keys, trace
+from keras_snare.graph.view import PRODUCER, READER, Binding, CallView, Sized, Work, axis_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,9 @@ class ChannelGroups:
         self.bindings: list[Binding] = [one for call in calls for one in call.bindings]
         self.work: list[Work] = [one for call in calls for one in call.work]
         self.groups = _groups(space, self.roots, self.bindings)
+        self.sized = [one for call in calls for one in call.sized]
+        self.sized += [self._sized_model(call) for call in graph.nested]
+        self.producers = space.producers
         self._units = space.labels_by_owner()
         self._by_layer = {layer: group for group in self.groups for layer in group.layers}
 
@@ -124,6 +127,20 @@ class ChannelGroups:
             )
         return self._by_layer[layer]
 
+    def _sized_model(self, call: Call) -> Sized:
+        inputs, outputs = (
+            tuple((self.trace.shape(key), self.labels[key]) for key in keys)
+            for keys in (call.inputs, call.outputs)
+        )
+        return Sized(call.operation, inputs, outputs, {}, None)
+
+    def resized(self, shape: tuple, axes: AxisLabels, removed: np.ndarray) -> tuple:
+        """Returns the shape of a tensor when the channels `removed` (roots) go."""
+        sizes = list(shape)
+        for axis, labels in axes.items():
+            sizes[axis] = int(self.kept(labels, removed).sum())
+        return tuple(sizes)
+
     def prunable(self) -> list[ChannelGroup]:
         """Groups of which something can be cut."""
         return [group for group in self.groups if group.prunable]
@@ -143,7 +160,7 @@ class ChannelGroups:
             if group.layers[1:]:
                 lines.append(f"    cut together with {', '.join(group.layers[1:])}")
             followers = dict.fromkeys(
-                f"{member.binding.layer.name} ({member.binding.role})"
+                f"{member.binding.name} ({member.binding.role})"
                 for member in group.members
                 if member.binding.role != PRODUCER
             )
@@ -189,21 +206,32 @@ def channel_groups(model) -> ChannelGroups:
     space = ChannelSpace()
     labels: dict[int, dict] = {key: {} for key in graph.inputs}
     calls = [_follow(call, graph, space, labels) for call in graph.calls]
+    _join_twins(graph, space, labels)
     _join_shared_layers(calls, space)
     for key in graph.outputs:
         space.freeze_output(labels[key])
     return ChannelGroups(graph, space, calls, labels)
 
 
+def _join_twins(graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> None:
+    """Couples what a model that is nested twice is given and gives: it has one width for both."""
+    for one, other in graph.twins:
+        join_axes(
+            space, [(graph.shape(key), labels[key]) for key in (one, other)], "a shared model"
+        )
+
+
 def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> CallView:
     keys = argument_keys(call)
     view = CallView(
         call.operation,
+        call.name,
         keys,
         tuple(graph.shape(key) for key in keys),
         tuple(graph.shape(key) for key in call.outputs),
         tuple(labels[key] for key in keys),
         space,
+        call,
     )
     rule = rule_for(call.operation)
     if rule is None:
@@ -212,7 +240,7 @@ def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) ->
         outputs = [{} for _ in call.outputs]
     else:
         outputs = rule(view)
-    labels.update(zip(call.outputs, outputs, strict=True))
+    labels.update(zip(call.outputs, view.done(outputs), strict=True))
     return view
 
 

@@ -4,11 +4,14 @@ Stands in for `model.summary()` and the call order that `model(x)` follows, neit
 offers as data.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional
 
 from keras_snare.errors import UnsupportedModelError
 
@@ -19,50 +22,75 @@ class Call:
 
     Args:
         operation: the Keras operation.
+        name: str, its name, behind those of the nested models that it lies in: `"encoder/dense"`.
         inputs, outputs: keys of the tensors that it reads and writes, in order.
         arguments: Keras's record of the call, filled with values to run it.
+        keys: id of each symbolic tensor among the arguments to its key.
     """
 
     operation: Any
+    name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     arguments: Any
+    keys: dict[int, int]
 
-    @property
-    def name(self) -> str:
-        return self.operation.name
+    def filled(self, values: dict[int, Any]) -> tuple[tuple, dict]:
+        """The arguments of the call with values, by tensor key, in the place of its tensors."""
+        return self.arguments.fill_in({at: values[key] for at, key in self.keys.items()})
 
     def apply(self, values: dict[int, Any]) -> list[Any]:
         """Calls the operation as it was called, on other tensors or values, by tensor key."""
-        args, kwargs = self.arguments.fill_in(values)
+        args, kwargs = self.filled(values)
         return keras.tree.flatten(self.operation(*args, **kwargs))
 
     def run(self, values: dict[int, Any], training: bool) -> list[Any]:
         """Computes the outputs from `values`, a map from tensor keys to values."""
-        args, kwargs = self.arguments.fill_in(values)
+        args, kwargs = self.filled(values)
         if getattr(self.operation, "_call_has_training_arg", False):
             kwargs = {**kwargs, "training": training}
         return keras.tree.flatten(self.operation(*args, **kwargs))
 
+    def named_arguments(self) -> dict[str, Any]:
+        """The arguments as they were given, symbolic tensors among them, by parameter name."""
+        call = self.operation.call
+        bound = inspect.signature(call).bind(*self.arguments.args, **self.arguments.kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The graph of a model as data.
+    """The graph of a model as data; nested models are laid open.
 
     Args:
         calls: every call, each after those whose results it reads.
         inputs, outputs: keys of the model's own input and output tensors.
-        tensors: key to symbolic tensor.
+        tensors: key to the symbolic tensors that stand for it: one, and where it enters or leaves
+            a nested model, those of the nested model too.
+        nested: the nested models, as calls.
+        twins: pairs of keys that one symbolic tensor stands for, since its model is used twice.
     """
 
     calls: tuple[Call, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    tensors: dict[int, Any]
+    tensors: dict[int, list[Any]]
+    nested: tuple[Call, ...] = ()
+    twins: tuple[tuple[int, int], ...] = ()
 
     def shape(self, key: int) -> tuple[int | None, ...]:
         """Shape of a tensor, batch axis first."""
-        return tuple(self.tensors[key].shape)
+        return tuple(self.tensors[key][0].shape)
+
+    def operations(self) -> list[Any]:
+        """Every operation, nested model, and layer inside of one, once each."""
+        found: dict[int, Any] = {}
+        for call in (*self.calls, *self.nested):
+            layer = isinstance(call.operation, keras.Layer)
+            inner = call.operation._flatten_layers() if layer else [call.operation]
+            found.update((id(one), one) for one in inner)
+        return list(found.values())
 
     def run(
         self, inputs: list[Any], read: Callable[[Call, int, Any], Any], training: bool = False
@@ -96,13 +124,13 @@ def functional_form(model) -> Any:
             f"Expected a Keras 3 model. Received: {type(model).__module__}.{type(model).__name__}. "
             "Models of tf_keras (Keras 2) must be rebuilt in Keras 3."
         )
-    functional = getattr(model, "_functional", model) if _is_sequential(model) else model
+    functional = model._functional if type(model).call is keras.Sequential.call else model
     if functional is None:
         raise UnsupportedModelError(
             f"Model {model.name!r} has no graph yet. Give it a keras.Input, or call "
             "model.build(input_shape), before it is pruned."
         )
-    if not hasattr(functional, "_nodes_by_depth"):
+    if not _computes_its_graph(functional):
         raise UnsupportedModelError(
             f"Model {model.name!r} is subclassed ({type(model).__name__}), so Keras holds no graph "
             "of it. Build it with the functional API: inputs = keras.Input(...); "
@@ -111,35 +139,114 @@ def functional_form(model) -> Any:
     return functional
 
 
-def _is_sequential(model) -> bool:
-    return isinstance(model, keras.Sequential)
+def _computes_its_graph(model) -> bool:
+    """Tells whether a model holds a graph and no `call` of its own, which may do otherwise."""
+    return hasattr(model, "_nodes_by_depth") and type(model).call is Functional.call
 
 
-def trace(model) -> Trace:
-    """Reads the graph of a Sequential or functional model. No weight is read."""
+def _is_nested_graph(operation) -> bool:
+    if type(operation).call is keras.Sequential.call:
+        return operation._functional is not None
+    return _computes_its_graph(operation)
+
+
+@dataclass
+class _Reader:
+    """Collects the calls of a graph and of those nested in it."""
+
+    lay_open: bool
+    calls: list[Call] = field(default_factory=list)
+    nested: list[Call] = field(default_factory=list)
+    tensors: dict[int, list[Any]] = field(default_factory=dict)
+    key_of: dict[int, int] = field(default_factory=dict)
+    twins: list[tuple[int, int]] = field(default_factory=list)
+
+    def enter(self, tensor) -> int:
+        """Issues a key for a symbolic tensor."""
+        key = len(self.tensors)
+        self.tensors[key] = []
+        self.alias(key, tensor)
+        return key
+
+    def alias(self, key: int, tensor) -> None:
+        """Notes that a symbolic tensor stands for a key."""
+        self.tensors[key].append(tensor)
+        first = self.key_of.setdefault(id(tensor), key)
+        if first != key:
+            self.twins.append((first, key))
+
+    def follow(self, functional, scope: dict[int, int], prefix: str) -> list[int]:
+        """Reads a graph whose inputs have their keys in `scope`; returns those of its outputs."""
+        for depth in sorted(functional._nodes_by_depth, reverse=True):
+            for node in functional._nodes_by_depth[depth]:
+                if not node.is_input:
+                    self._follow_node(node, scope, prefix)
+        return [scope[id(tensor)] for tensor in functional.outputs]
+
+    def _follow_node(self, node, scope: dict[int, int], prefix: str) -> None:
+        operation, name = node.operation, prefix + node.operation.name
+        keys = {id(tensor): scope[id(tensor)] for tensor in node.input_tensors}
+        inputs = tuple(dict.fromkeys(keys.values()))
+        if self.lay_open and _is_nested_graph(operation):
+            graph = functional_form(operation)
+            inner = {}
+            given = keras.tree.flatten(_first_argument(node.arguments))
+            for tensor, outer in zip(graph.inputs, given, strict=True):
+                inner[id(tensor)] = keys[id(outer)]
+                self.alias(keys[id(outer)], tensor)
+            outputs = self.follow(graph, inner, f"{name}/")
+            for tensor, key in zip(node.outputs, outputs, strict=True):
+                scope[id(tensor)] = key
+                self.alias(key, tensor)
+            call = Call(operation, name, inputs, tuple(outputs), node.arguments, keys)
+            self.nested.append(call)
+        else:
+            outputs = [self.enter(tensor) for tensor in node.outputs]
+            scope.update(zip(map(id, node.outputs), outputs, strict=True))
+            call = Call(operation, name, inputs, tuple(outputs), node.arguments, keys)
+            self.calls.append(call)
+
+
+def _first_argument(arguments) -> Any:
+    return arguments.args[0] if arguments.args else arguments.kwargs["inputs"]
+
+
+def trace(model, lay_open: bool = True) -> Trace:
+    """Reads the graph of a Sequential or functional model. No weight is read.
+
+    Args:
+        model: a built Sequential or functional Keras model.
+        lay_open: bool, whether the calls of nested models stand in the place of theirs.
+    """
     functional = functional_form(model)
-    calls, tensors = [], {}
-    for depth in sorted(functional._nodes_by_depth, reverse=True):
-        for node in functional._nodes_by_depth[depth]:
-            for tensor in (*node.input_tensors, *node.outputs):
-                tensors[id(tensor)] = tensor
-            if not node.is_input:
-                calls.append(
-                    Call(
-                        node.operation,
-                        tuple(dict.fromkeys(id(tensor) for tensor in node.input_tensors)),
-                        tuple(id(tensor) for tensor in node.outputs),
-                        node.arguments,
-                    )
-                )
-    inputs = tuple(id(tensor) for tensor in functional.inputs)
-    outputs = tuple(id(tensor) for tensor in functional.outputs)
-    return Trace(tuple(calls), inputs, outputs, tensors)
+    reader = _Reader(lay_open)
+    scope = {id(tensor): reader.enter(tensor) for tensor in functional.inputs}
+    inputs = tuple(scope.values())
+    outputs = tuple(reader.follow(functional, scope, ""))
+    return Trace(
+        tuple(reader.calls),
+        inputs,
+        outputs,
+        reader.tensors,
+        tuple(reader.nested),
+        tuple(reader.twins),
+    )
+
+
+def function_name(operation) -> str | None:
+    """Name in `keras.ops` of the function that an operation stands for, or None for layers.
+
+    Operators and indexing of symbolic tensors are such functions too: `add`, `get_item`.
+    """
+    kind = type(operation)
+    if not kind.__module__.startswith("keras.src.ops."):
+        return None
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def argument_keys(call: Call) -> tuple[int, ...]:
     """Keys of the tensors among a call's arguments, repeated where one is passed twice."""
-    return tuple(id(tensor) for tensor in call.arguments.keras_tensors)
+    return tuple(call.keys[id(tensor)] for tensor in call.arguments.keras_tensors)
 
 
 def recorded_tensors(layer) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_snare.graph.channels import AxisLabels, ChannelSpace, Labels
+from keras_snare.graph.trace import Call
 
 PRODUCER, READER, THROUGH = "producer", "reader", "through"
 
@@ -21,7 +22,8 @@ class Binding:
         labels: array, one label per position of that axis.
         role: `"producer"` (the weights that make the units), `"reader"` (the weights that read
             them) or `"through"` (weights that accompany them, such as a normalisation's).
-        layer: the layer that owns the variable.
+        layer: the layer whose call the axis takes part in.
+        name: str, name of that call.
         source: key of the tensor that a reader reads, or None.
         source_axis: axis of that tensor which the labels follow.
     """
@@ -31,6 +33,7 @@ class Binding:
     labels: Labels
     role: str
     layer: Any
+    name: str
     source: int | None = None
     source_axis: int | None = None
 
@@ -44,32 +47,105 @@ class Work:
     factors: tuple[Labels, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Sized:
+    """A layer and the tensors that it is called on, whose shapes it may have noted.
+
+    Args:
+        layer: the layer, or another operation.
+        inputs, outputs: shape (batch axis first) and labels by axis of each tensor.
+        units: labels of what the layer makes, by kind.
+        call: the call in the trace, or None where a wrapper makes it.
+    """
+
+    layer: Any
+    inputs: tuple[tuple[tuple, AxisLabels], ...]
+    outputs: tuple[tuple[tuple, AxisLabels], ...]
+    units: dict[str, Labels]
+    call: Call | None
+
+
 @dataclass(eq=False)
 class CallView:
     """One call of a layer, as its rule sees it.
 
     Args:
-        layer: the layer.
+        layer: the layer, or another operation.
+        name: str, name of the call.
         keys: tensor keys of the inputs.
         input_shapes, output_shapes: with the batch axis first.
         inputs: labels by axis, one mapping per input.
         space: issues and joins labels.
+        call: the call in the trace, for its arguments.
+        outer: where this is a call that a wrapper makes, that of the wrapper.
+        shift: what an axis here lies behind in the wrapper's tensors.
     """
 
     layer: Any
+    name: str
     keys: tuple[int, ...]
     input_shapes: tuple[tuple, ...]
     output_shapes: tuple[tuple, ...]
     inputs: tuple[AxisLabels, ...]
     space: ChannelSpace
+    call: Call | None = None
+    outer: Any = None
+    shift: int = 0
     bindings: list[Binding] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
     stated: list[tuple[tuple[int, int], Labels]] = field(default_factory=list)
     fixed_axes: set[tuple[int, int]] = field(default_factory=set)
+    sized: list[Sized] = field(default_factory=list)
+    units: dict[str, Labels] = field(default_factory=dict)
 
     @property
-    def name(self) -> str:
-        return self.layer.name
+    def outermost(self) -> "CallView":
+        """The call that stands in the graph: this one, or that of the outermost wrapper."""
+        return self if self.outer is None else self.outer.outermost
+
+    def inner(self, layer, inputs, input_shapes, output_shapes, name=None, shift=0) -> "CallView":
+        """Returns the view of a call that this layer, a wrapper, makes of another layer.
+
+        What the inner rule finds goes to this call. `done` has to be called with its result.
+
+        Args:
+            layer: the inner layer.
+            inputs: labels by axis, one mapping per input.
+            input_shapes: of its inputs, with the batch axis first.
+            output_shapes: of its outputs.
+            name: str, or None where the units of the inner layer are known by the wrapper's name.
+            shift: int, what has to be added to an axis of the inner input, other than the batch
+                axis, to find it in the wrapper's input.
+        """
+        return CallView(
+            layer,
+            self.name if name is None else f"{self.name}/{name}",
+            self.keys[: len(inputs)],
+            tuple(input_shapes),
+            tuple(output_shapes),
+            tuple(inputs),
+            self.space,
+            outer=self,
+            shift=shift + self.shift,
+            bindings=self.bindings,
+            work=self.work,
+            stated=self.stated,
+            fixed_axes=self.fixed_axes,
+            sized=self.sized,
+        )
+
+    def done(self, outputs: list[AxisLabels]) -> list[AxisLabels]:
+        """Notes the shapes that the layer saw; returns the labels that its rule found."""
+        self.sized.append(
+            Sized(
+                self.layer,
+                tuple(zip(self.input_shapes, self.inputs, strict=True)),
+                tuple(zip(self.output_shapes, outputs, strict=True)),
+                self.units,
+                self.call,
+            )
+        )
+        return outputs
 
     def axis(self, axis: int) -> int:
         """Returns an axis of the first input counted from the front."""
@@ -81,15 +157,19 @@ class CallView:
             size or 1 for axis, size in enumerate(shape) if axis > 0 and axis not in without
         )
 
-    def produce(self, width: int, *variables: tuple[Any, int]) -> Labels:
+    def produce(self, width: int, *variables: tuple[Any, int], kind: str = "") -> Labels:
         """Issues labels for the units that the layer makes.
 
         Args:
             width: int, number of units.
             *variables: each variable that holds one slice per unit (None is passed over), and the
                 axis of the slices.
+            kind: str, tells apart the units of a layer that makes several kinds; they are known as
+                `"layer:kind"`.
         """
-        labels = self.space.new(width, self.name)
+        owner = f"{self.name}:{kind}" if kind else self.name
+        labels = self.space.new(width, owner, self.outermost.layer)
+        self.units[kind] = labels
         for variable, axis in variables:
             if variable is not None:
                 self.bind(variable, axis, labels, PRODUCER)
@@ -107,9 +187,10 @@ class CallView:
                     axis,
                     labels,
                     READER,
-                    self.layer,
+                    self.outermost.layer,
+                    self.name,
                     self.keys[source],
-                    source_axis,
+                    source_axis + self.shift,
                 )
             )
         return labels
@@ -119,7 +200,9 @@ class CallView:
         if labels is None:
             self.fixed_axes.add(axis_key(variable, axis))
         else:
-            self.bindings.append(Binding(variable, axis, labels, role, self.layer))
+            self.bindings.append(
+                Binding(variable, axis, labels, role, self.outermost.layer, self.name)
+            )
 
     def state(self, axis: int, labels: Labels | None) -> None:
         """Says that an attribute of the layer states the width of an axis, for all of its calls."""
@@ -139,7 +222,7 @@ class CallView:
         """Adds floating-point operations, a plain number or None of labels standing for itself."""
         labels = tuple(factor for factor in factors if isinstance(factor, np.ndarray))
         plain = prod(factor for factor in factors if isinstance(factor, int))
-        self.work.append(Work(self.name, operations * plain, labels))
+        self.work.append(Work(self.outermost.name, operations * plain, labels))
 
     def count_elements(self, axes: AxisLabels, shape: tuple, operations: int = 1) -> None:
         """Adds so many operations for every element of a tensor."""

@@ -68,11 +68,11 @@ def matching_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:
     """Returns the same, or nothing where there is nothing left to cut."""
     if layers is None:
         return groups.prunable()
-    producers = {call.name: call.layer for call in groups.calls}
+    producers = groups.producers
     return [
         group
         for group in groups.prunable()
-        if any(_means(layers, producers[name]) for name in group.layers)
+        if any(_means(layers, name, producers[name]) for name in group.layers)
     ]
 
 
@@ -82,15 +82,16 @@ def _as_list(layers: Any) -> Iterable:
     return layers if isinstance(layers, (list, tuple, set, frozenset)) else [layers]
 
 
-def _means(layers: Any, layer) -> bool:
-    return any(_matches(one, layer) for one in _as_list(layers))
+def _means(layers: Any, name: str, layer) -> bool:
+    return any(_matches(one, name, layer) for one in _as_list(layers))
 
 
-def _matches(one: str | re.Pattern | type | Callable, layer) -> bool:
+def _matches(one: str | re.Pattern | type | Callable, name: str, layer) -> bool:
+    names = (name, layer.name)
     if isinstance(one, str):
-        return one == layer.name or re.fullmatch(one, layer.name) is not None
+        return one in names or any(re.fullmatch(one, own) for own in names)
     if isinstance(one, re.Pattern):
-        return one.fullmatch(layer.name) is not None
+        return any(one.fullmatch(own) for own in names)
     if isinstance(one, type) and issubclass(one, keras.layers.Layer):
         return isinstance(layer, one)
     return bool(one(layer))

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from keras_snare.errors import InvalidPlanError
-from keras_snare.graph import ChannelGroups, axis_key, channel_groups
+from keras_snare.graph import ChannelGroups, Sized, axis_key, channel_groups
 from keras_snare.graph.trace import recorded_tensors
 from keras_snare.records import PrunePlan, WidthChange
 from keras_snare.surgery import optimizers, variables
-from keras_snare.surgery.attributes import Resized, new_attributes
+from keras_snare.surgery.attributes import Resized, new_arguments, new_attributes
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 
 
@@ -157,41 +157,38 @@ def _positions(groups: ChannelGroups, removed: np.ndarray) -> dict[int, tuple[An
 
 def _resize_symbols(groups: ChannelGroups, removed: np.ndarray) -> None:
     graph = groups.trace
-    resized = {}
-    for key, axes in groups.labels.items():
-        shape = list(graph.shape(key))
-        for axis, labels in axes.items():
-            shape[axis] = int(groups.kept(labels, removed).sum())
-        resized[key] = tuple(shape)
+    resized = {
+        key: groups.resized(graph.shape(key), groups.labels[key], removed) for key in graph.tensors
+    }
     before = {key: graph.shape(key) for key in resized}
+    known = {id(tensor) for tensors in graph.tensors.values() for tensor in tensors}
+    for call in graph.calls:
+        for tensor in recorded_tensors(call.operation):
+            shapes = [resized[key] for key in call.outputs if before[key] == tuple(tensor.shape)]
+            if id(tensor) not in known and shapes:
+                variables.set_tensor_shape(tensor, shapes[0])
+    for key, tensors in graph.tensors.items():
+        for tensor in tensors:
+            variables.set_tensor_shape(tensor, resized[key])
     seen: set[int] = set()
-    for view, call in zip(groups.calls, graph.calls, strict=True):
-        for tensor in recorded_tensors(view.layer):
-            for key in call.outputs:
-                if id(tensor) == key or (
-                    id(tensor) not in graph.tensors and tuple(tensor.shape) == before[key]
-                ):
-                    variables.set_tensor_shape(tensor, resized[key])
-        if id(view.layer) not in seen and isinstance(view.layer, keras.Layer):
-            seen.add(id(view.layer))
-            _resize_layer(groups, view, call, resized, removed)
+    for sized in groups.sized:
+        if id(sized.layer) not in seen:
+            seen.add(id(sized.layer))
+            _resize_layer(groups, sized, removed)
 
 
-def _resize_layer(groups, view, call, resized, removed) -> None:
-    layer = view.layer
-    inputs = tuple(resized[key] for key in view.keys)
-    outputs = tuple(resized[key] for key in call.outputs)
-    if inputs == view.input_shapes and outputs == view.output_shapes:
-        return
-    last = len(outputs[0]) - 1
-    labels = groups.labels[call.outputs[0]].get(last)
-    if labels is None:
-        kept = np.arange(outputs[0][last] or 0)
-    else:
-        kept = np.flatnonzero(groups.kept(labels, removed))
-    for name, value in new_attributes(Resized(layer, inputs, outputs, kept)).items():
-        setattr(layer, name, value)
-    variables.set_build_shapes(layer, variables.rebuilt_shapes(layer, list(inputs)))
+def _resize_layer(groups: ChannelGroups, sized: Sized, removed: np.ndarray) -> None:
+    inputs, outputs = (
+        [groups.resized(shape, axes, removed) for shape, axes in tensors]
+        for tensors in (sized.inputs, sized.outputs)
+    )
+    resized = Resized(sized, inputs, outputs, lambda labels: groups.kept(labels, removed))
+    for name, value in new_attributes(resized).items():
+        variables.set_attribute(sized.layer, name, value)
+    if sized.call is not None:
+        variables.state_arguments(sized.call.arguments, *new_arguments(resized))
+    if isinstance(sized.layer, keras.Layer):
+        variables.set_build_shapes(sized.layer, variables.rebuilt_shapes(sized.layer, inputs))
 
 
 def _drop_functions(model) -> None:

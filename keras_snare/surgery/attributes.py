@@ -6,10 +6,13 @@ cut. Layers that name no width need no row.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_snare.graph import AxisLabels, Sized
+from keras_snare.graph.trace import function_name
 from keras_snare.layers import FeatureSelection
 
 layers = keras.layers
@@ -20,41 +23,81 @@ class Resized:
     """One layer after its variables were cut.
 
     Args:
-        layer: the layer.
+        sized: the layer, and the tensors that it was called on before the cut.
         input_shapes, output_shapes: the shapes now, batch axis first.
-        kept_outputs: positions that stayed along the first output's last axis.
+        stays: tells of labels which of their positions stayed.
     """
 
-    layer: object
-    input_shapes: tuple[tuple, ...]
-    output_shapes: tuple[tuple, ...]
-    kept_outputs: np.ndarray
+    sized: Sized
+    input_shapes: list[tuple]
+    output_shapes: list[tuple]
+    stays: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def layer(self) -> Any:
+        """The layer, or another operation."""
+        return self.sized.layer
+
+    def kept(self, shape: tuple, axes: AxisLabels, axis: int) -> np.ndarray:
+        """Tells which positions of an axis stayed; of an axis without channels, all did."""
+        if axis in axes:
+            return self.stays(axes[axis])
+        return np.ones(shape[axis] or 0, dtype=bool)
+
+    def units(self, axis: str = "") -> int:
+        """How many of the units that the layer makes stayed."""
+        return int(self.stays(self.sized.units[axis]).sum())
 
 
-ATTRIBUTES: dict[type, tuple[tuple[str, ...], Callable[[Resized], dict]]] = {}
+Row = tuple[tuple[str, ...], Callable[[Resized], dict]]
+ATTRIBUTES: dict[type | str, Row] = {}
+ARGUMENTS: dict[str, Callable[[Resized], tuple[tuple, dict]]] = {}
 
 
-def row(names: tuple[str, ...], *classes: type):
-    """Enters a row: the attributes that it may set, for the given layer classes."""
+def row(names: tuple[str, ...], *classes: type | str):
+    """Enters a row: the attributes that it may set, for layer classes or `keras.ops` functions."""
 
     def enter(rule):
-        for layer_class in classes:
-            ATTRIBUTES[layer_class] = (names, rule)
+        for one in classes:
+            ATTRIBUTES[one] = (names, rule)
         return rule
 
     return enter
 
 
-def attribute_names(layer) -> tuple[str, ...]:
-    """Names of the attributes that a cut may change on a layer."""
-    return ATTRIBUTES.get(type(layer), ((), None))[0]
+def arguments(function: str):
+    """Enters a row for a `keras.ops` function that is told a width when it is called."""
+
+    def enter(rule):
+        ARGUMENTS[function] = rule
+        return rule
+
+    return enter
+
+
+def _row(operation) -> Row | None:
+    return ATTRIBUTES.get(type(operation)) or ATTRIBUTES.get(function_name(operation) or "")
+
+
+def attribute_names(operation) -> tuple[str, ...]:
+    """Names of the attributes that a cut may change on an operation."""
+    found = _row(operation)
+    return found[0] if found else ()
 
 
 def new_attributes(resized: Resized) -> dict:
-    """Returns the attributes of a layer and their values after the cut."""
-    if type(resized.layer) not in ATTRIBUTES:
-        return {}
-    return ATTRIBUTES[type(resized.layer)][1](resized)
+    """Returns the attributes of an operation and their values after the cut."""
+    found = _row(resized.layer)
+    return found[1](resized) if found else {}
+
+
+def new_arguments(resized: Resized) -> tuple[tuple, dict]:
+    """Returns what the recorded call passes after the cut."""
+    rule = ARGUMENTS.get(function_name(resized.layer) or "")
+    if rule is not None:
+        return rule(resized)
+    recorded = resized.sized.call.arguments
+    return recorded.args, recorded.kwargs
 
 
 @row(("units", "input_spec"), layers.Dense)
@@ -104,4 +147,5 @@ def dropout(resized):
 
 @row(("indices",), FeatureSelection)
 def feature_selection(resized):
-    return {"indices": tuple(resized.layer.indices[at] for at in resized.kept_outputs.tolist())}
+    kept = np.flatnonzero(resized.stays(resized.sized.units[""]))
+    return {"indices": tuple(resized.layer.indices[at] for at in kept.tolist())}

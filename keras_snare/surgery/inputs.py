@@ -26,7 +26,7 @@ class InputSelection:
     def __init__(self, model):
         self.model = model
         self._undo: Any = None
-        graph = trace(model)
+        graph = trace(model, lay_open=False)
         first = next((call for call in graph.calls if getattr(call.operation, "weights", [])), None)
         shape = tuple(size or 0 for size in graph.shape(first.inputs[0])) if first else ()
         if first is None or type(first.operation) is not keras.layers.Dense or len(shape) != 2:
@@ -61,7 +61,7 @@ class InputSelection:
 
     def remove_if_idle(self) -> None:
         """Takes the selection out again unless it drops something."""
-        features = trace(self.model)
+        features = trace(self.model, lay_open=False)
         selected = [call for call in features.calls if call.operation is self.layer]
         if not self._own or not selected or len(self.layer.indices) < self._features:
             return
@@ -89,8 +89,8 @@ class InputSelection:
             self.model.add(layer, rebuild=layer is layers[-1])
 
     def _with_selection(self) -> keras.Model:
-        graph = trace(self.model)
-        values = {key: graph.tensors[key] for key in graph.inputs}
+        graph = trace(self.model, lay_open=False)
+        values = {key: graph.tensors[key][0] for key in graph.inputs}
         for call in graph.calls:
             if self._tensor in call.inputs and self._tensor in values and not self.layer.built:
                 values[self._tensor] = self.layer(values[self._tensor])

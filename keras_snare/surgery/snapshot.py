@@ -20,7 +20,8 @@ class Snapshot:
     Args:
         model: the model.
         values: per variable its backend object and, unless a cut replaces that object, a copy.
-        attributes: per layer, its width attributes.
+        attributes: per operation, its width attributes.
+        arguments: per call, what it was recorded to pass beside tensors.
         shapes: symbolic tensors and their shapes.
         build_shapes: per layer, the shapes it was built with.
         tables: the optimizers' tables of variables, and their content.
@@ -31,6 +32,7 @@ class Snapshot:
     model: Any
     values: list[tuple[Any, Any, Any]]
     attributes: list[tuple[Any, dict]]
+    arguments: list[tuple[Any, tuple]]
     shapes: list[tuple[Any, tuple]]
     build_shapes: list[tuple[Any, dict | None]]
     tables: list[tuple[Any, Any]]
@@ -47,7 +49,9 @@ class Snapshot:
                 variable.assign(copy)
         for layer, attributes in self.attributes:
             for name, value in attributes.items():
-                setattr(layer, name, value)
+                variables.set_attribute(layer, name, value)
+        for arguments, stated in self.arguments:
+            variables.state_arguments(arguments, *stated)
         for tensor, shape in self.shapes:
             variables.set_tensor_shape(tensor, shape)
         for layer, shapes in self.build_shapes:
@@ -75,8 +79,7 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
     graph = graph or trace(model)
     optimizer = optimizers.built_optimizer(model)
     held = [*model.weights, *(optimizer.variables if optimizer is not None else ())]
-    layers = list({id(call.operation): call.operation for call in graph.calls}.values())
-    layers = [layer for layer in layers if isinstance(layer, keras.Layer)]
+    layers = graph.operations()
     return Snapshot(
         model,
         [
@@ -91,18 +94,18 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
             (layer, {name: getattr(layer, name) for name in attribute_names(layer)})
             for layer in layers
         ],
-        [
-            (tensor, tuple(tensor.shape))
-            for tensor in {
-                id(tensor): tensor
-                for layer in layers
-                for tensor in (*recorded_tensors(layer), *graph.tensors.values())
-            }.values()
-        ],
+        [(call.arguments, variables.stated_arguments(call.arguments)) for call in graph.calls],
+        [(tensor, tuple(tensor.shape)) for tensor in _symbolic_tensors(graph, layers)],
         [(layer, variables.build_shapes(layer)) for layer in layers],
         optimizers.variable_tables(optimizer),
         compiled_functions(model),
     )
+
+
+def _symbolic_tensors(graph: Trace, layers: list[Any]) -> list[Any]:
+    found = [tensor for aliases in graph.tensors.values() for tensor in aliases]
+    found += [tensor for layer in layers for tensor in recorded_tensors(layer)]
+    return list({id(tensor): tensor for tensor in found}.values())
 
 
 def _copy(variable):

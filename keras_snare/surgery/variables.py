@@ -38,8 +38,29 @@ def resize(variable, keep: dict[int, np.ndarray]) -> None:
 
 
 def set_tensor_shape(tensor, shape: tuple[int | None, ...]) -> None:
-    """Changes the shape that a symbolic tensor shows."""
+    """Changes the shape that a symbolic tensor shows, and the input layer that it comes from."""
     tensor._shape = tuple(shape)
+    origin = tensor._keras_history.operation
+    if isinstance(origin, keras.layers.InputLayer):
+        origin._batch_shape = tuple(shape)
+
+
+def set_attribute(operation, name: str, value: Any) -> None:
+    """Sets an attribute, and the constructor's argument of that name that `save` stores."""
+    setattr(operation, name, value)
+    recorded = getattr(operation, "_auto_config", None)
+    if recorded is not None and name in recorded.config:
+        recorded.config[name] = value
+
+
+def stated_arguments(arguments) -> tuple[tuple, dict]:
+    """What a recorded call passes, for `state_arguments`."""
+    return arguments.args, arguments.kwargs
+
+
+def state_arguments(arguments, args: tuple, kwargs: dict) -> None:
+    """Makes a recorded call pass something else beside the tensors."""
+    arguments.args, arguments.kwargs = args, kwargs
 
 
 def build_shapes(layer) -> dict[str, Any] | None:

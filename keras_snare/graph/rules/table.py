@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from keras_snare.graph.channels import AxisLabels
+from keras_snare.graph.trace import function_name
 from keras_snare.graph.view import CallView
 
 Rule = Callable[[CallView], list[AxisLabels]]
 
 RULES: dict[type, Rule] = {}
+OPERATIONS: dict[str, Rule] = {}
 
 
 def row(*classes: type) -> Callable[[Rule], Rule]:
@@ -21,9 +23,22 @@ def row(*classes: type) -> Callable[[Rule], Rule]:
     return enter
 
 
+def operation(*names: str) -> Callable[[Rule], Rule]:
+    """Enters a rule for functions of `keras.ops`, by name."""
+
+    def enter(rule: Rule) -> Rule:
+        OPERATIONS.update(dict.fromkeys(names, rule))
+        return rule
+
+    return enter
+
+
 def rule_for(operation) -> Rule | None:
     """Returns the rule of an operation's own class.
 
     A subclass may compute something else, so it does not inherit the rule of its parent.
     """
-    return RULES.get(type(operation))
+    if type(operation) in RULES:
+        return RULES[type(operation)]
+    name = function_name(operation)
+    return None if name is None else OPERATIONS.get(name)
