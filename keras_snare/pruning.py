@@ -18,6 +18,7 @@ def prune(
     data: Any = None,
     layers: Any = None,
     round_to: int | None = None,
+    fold_constants: bool = False,
 ) -> PruneReport:
     """Removes a share of a model's units at once, in place.
 
@@ -34,6 +35,8 @@ def prune(
             at data.
         layers: names, regular expressions, layer classes or a predicate; None for all.
         round_to: int or None, widths stay multiples of it.
+        fold_constants: bool, whether readers keep, in their biases, what the removed units gave
+            them with no input at all, such as the 0.5 of a sigmoid.
 
     Returns:
         `PruneReport`.
@@ -67,7 +70,7 @@ def prune(
     removed = one_shot(chosen, scores, amount, scope, round_to)
     before = model_cost(groups)
     changes, plan = width_changes(groups, removed), plan_for(groups, removed)
-    remove(model, groups, removed)
+    remove(model, groups, removed, fold_constants)
     after = model_cost(channel_groups(model))
     return PruneReport(changes, before.params, after.params, before.flops, after.flops, plan)
 

@@ -50,10 +50,23 @@ def halves(groups):
     return plan_without(groups, np.array(removed, dtype=int))
 
 
-def silence_readers(groups, removed):
-    """Sets the weights that read the channels `removed` to zero."""
+def silence_readers(groups, removed, makers=False):
+    """Sets the weights that read the channels `removed` to zero.
+
+    Channels that no weight reads, since they meet others in a product of tensors, are not made; with
+    `makers`, none are.
+    """
+    read = np.concatenate(
+        [np.zeros(0, int)]
+        + [groups.roots[one.labels] for one in groups.bindings if one.role == READER]
+    )
     for binding in groups.bindings:
-        if binding.role == READER:
+        silent = (
+            makers
+            or binding.role == READER
+            or not np.isin(groups.roots[binding.labels], read).any()
+        )
+        if silent:
             value = np.moveaxis(binding.variable.numpy(), binding.axis, 0)
             value[np.isin(groups.roots[binding.labels], removed)] = 0.0
             binding.variable.assign(np.moveaxis(value, 0, binding.axis))

@@ -5,6 +5,8 @@ from functools import partial
 import keras
 import numpy as np
 from branched_models import BRANCHED
+from operation_models import OPERATIONS
+from sequence_models import SEQUENCES
 
 layers = keras.layers
 CONVOLUTIONS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
@@ -30,6 +32,8 @@ LAYERS = {
     "activation": (0, lambda: layers.Activation("tanh")),
     "activity_regularization": (0, lambda: layers.ActivityRegularization(l2=0.1)),
     "alpha_dropout": (0, lambda: layers.AlphaDropout(0.5)),
+    "adaptive_average_pooling_1d": (1, lambda: layers.AdaptiveAveragePooling1D(2)),
+    "adaptive_max_pooling_2d": (2, lambda: layers.AdaptiveMaxPooling2D(2)),
     "average_pooling_1d": (1, lambda: layers.AveragePooling1D(2)),
     "average_pooling_2d": (2, lambda: layers.AveragePooling2D(2, padding="same")),
     "average_pooling_3d": (3, lambda: layers.AveragePooling3D(2)),
@@ -37,9 +41,14 @@ LAYERS = {
     "batch_normalization_bare": (2, lambda: layers.BatchNormalization(scale=False, center=False)),
     "batch_normalization_dense": (0, lambda: layers.BatchNormalization(scale=False)),
     "batch_normalization_frozen": (1, lambda: layers.BatchNormalization(trainable=False)),
+    "conv_1d_transpose": (1, lambda: layers.Conv1DTranspose(4, 2, activation="relu")),
+    "conv_2d_transpose": (2, lambda: layers.Conv2DTranspose(4, 3, strides=2, use_bias=False)),
+    "conv_3d_transpose": (3, lambda: layers.Conv3DTranspose(4, 2)),
     "cropping_1d": (1, lambda: layers.Cropping1D(1)),
     "cropping_2d": (2, lambda: layers.Cropping2D(((1, 0), (0, 1)))),
     "cropping_3d": (3, lambda: layers.Cropping3D(1)),
+    "depthwise_conv_1d": (1, lambda: layers.DepthwiseConv1D(2, activation="relu")),
+    "depthwise_conv_2d": (2, lambda: layers.DepthwiseConv2D(2, depth_multiplier=2)),
     "dropout": (0, lambda: layers.Dropout(0.5)),
     "dropout_noise_shape": (1, lambda: layers.Dropout(0.5, noise_shape=(None, 1, 5))),
     "elu": (0, lambda: layers.ELU()),
@@ -57,6 +66,12 @@ LAYERS = {
     "max_pooling_3d": (3, lambda: layers.MaxPooling3D(2)),
     "prelu": (2, lambda: layers.PReLU("uniform")),
     "prelu_shared": (2, lambda: layers.PReLU("uniform", shared_axes=[1, 2])),
+    "rescaling": (0, lambda: layers.Rescaling(0.5, 1.0)),
+    "rms_normalization": (0, lambda: layers.RMSNormalization()),
+    "separable_conv_1d": (1, lambda: layers.SeparableConv1D(4, 2, activation="relu")),
+    "separable_conv_2d": (2, lambda: layers.SeparableConv2D(4, 2, depth_multiplier=2)),
+    "spectral_normalization": (0, lambda: layers.SpectralNormalization(layers.Dense(4))),
+    "unit_normalization": (0, lambda: layers.UnitNormalization()),
     "relu": (0, lambda: layers.ReLU(max_value=2.0, negative_slope=0.1)),
     "softmax_over_time": (1, lambda: layers.Softmax(axis=1)),
     "spatial_dropout_1d": (1, lambda: layers.SpatialDropout1D(0.5)),
@@ -77,6 +92,28 @@ def dense():
         layers.Dense(5, "relu", name="first"),
         layers.Dense(4, "tanh", use_bias=False, name="second"),
         layers.Dense(3, name="last"),
+    )
+
+
+def grouped_convolution():
+    return chain(
+        (5, 5, 2),
+        layers.Conv2D(6, 2, activation="relu"),
+        layers.Conv2D(9, 2, groups=3, activation="relu"),
+        layers.GroupNormalization(3),
+        layers.Flatten(),
+        layers.Dense(3),
+    )
+
+
+def group_normalization(groups):
+    return chain(
+        (5, 5, 2),
+        layers.Conv2D(6, 2, activation="relu"),
+        layers.GroupNormalization(groups),
+        layers.Conv2D(4, 2),
+        layers.Flatten(),
+        layers.Dense(3),
     )
 
 
@@ -229,20 +266,34 @@ SMALL = {
             conv_3d,
             dense,
             dense_over_time,
+            grouped_convolution,
             incremental,
             regularized,
             reshape_apart,
             reshape_mixed,
         )
     },
+    "group_normalization": partial(group_normalization, 2),
+    "group_normalization_whole": partial(group_normalization, 1),
+    "instance_normalization": partial(group_normalization, -1),
     **BRANCHED,
+    **OPERATIONS,
+    **SEQUENCES,
 }
 # Their statistics are taken over the channels, so a channel at zero is not a channel gone.
 OVER_CHANNELS = (
     "layer_normalization",
     "layer_normalization_all_axes",
     "layer_normalization_bare",
+    "group_normalization_whole",
+    "rms_normalization",
+    "transformer_block",
+    "unit_normalization",
 )
+# Values that are keys too: what no weight reads of them still counts in the scores.
+READ_TWICE = ("attention_of_two",)
+# In training, the spectral norm is that of the kernel as it is.
+CHANGED_IN_TRAINING = ("spectral_normalization",)
 
 
 def randomize(model, seed=0):

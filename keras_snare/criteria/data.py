@@ -7,9 +7,11 @@ import keras
 import numpy as np
 
 from keras_snare.criteria.base import Criterion
-from keras_snare.criteria.evidence import columns
+from keras_snare.criteria.evidence import columns, is_internal
 from keras_snare.criteria.gradients import Taps, gradients_by_taps
-from keras_snare.graph import READER, ChannelGroup, ChannelGroups
+from keras_snare.criteria.products import Tap, products, taps_of
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import READER, ChannelGroup, ChannelGroups, Member
 
 
 def check_data(data: Any, argument: str, labelled: bool) -> None:
@@ -94,18 +96,25 @@ def statistics(
     totals = {group.name: np.zeros(group.width) for group in chosen}
     seen = 0
     readers = {(id(one.layer), one.source) for one in groups.bindings if one.role == READER}
+    taps = _weights(chosen, criterion)
+    variables = {id(tap.variable): tap.variable for found in taps.values() for tap in found}
     for x, y in batches(data, batch_size):
         inputs = flat_inputs(model, x)
         size = int(inputs[0].shape[0])
         if criterion.needs == "gradients":
-            taps, gradients = gradients_by_taps(model, groups.trace, readers, inputs, y)
+            read, slopes = gradients_by_taps(
+                model, groups.trace, readers, inputs, y, list(variables.values())
+            )
         else:
-            taps, gradients = Taps(readers), None
-            groups.trace.run(inputs, taps.read)
+            read, slopes = Taps(readers), {}
+            groups.trace.run(inputs, read.read)
         for group in chosen:
-            activations = _stacked(group, taps.values)
-            slopes = None if gradients is None else _stacked(group, gradients) * size
-            figures = criterion.statistic(activations, slopes)
+            if group.name in taps:
+                sums = products(taps[group.name], slopes)
+                figures = criterion.statistic(sums, keras.ops.ones_like(sums)) * size
+            else:
+                gradients = _stacked(group, slopes) * size if slopes else None
+                figures = criterion.statistic(_stacked(group, read.values), gradients)
             totals[group.name] += keras.ops.convert_to_numpy(keras.ops.sum(figures, axis=0))
         seen += size
     if not seen:
@@ -113,10 +122,30 @@ def statistics(
     return {name: total / seen for name, total in totals.items()}
 
 
+def _weights(chosen: list[ChannelGroup], criterion: Criterion) -> dict[str, list[Tap]]:
+    """The weights by which groups are scored that lie, in part, inside of a layer."""
+    inner = [group for group in chosen if is_internal(group)]
+    if not inner or (criterion.needs == "gradients" and criterion.live):
+        return {group.name: taps_of(group) for group in inner}
+    unread = [group.name for group in inner if not _sources(group)]
+    if unread or criterion.needs == "gradients":
+        name = unread[0] if unread else inner[0].name
+        raise UnsupportedModelError(
+            f"{criterion!r} looks at what layers read, but the channels {name!r} "
+            "stay inside of a layer. Choose 'taylor' or a criterion on weights, such as 'l1_in', "
+            "or leave them out with `layers=`."
+        )
+    return {}
+
+
+def _sources(group: ChannelGroup) -> list[Member]:
+    return [one for one in group.with_role(READER) if one.binding.source is not None]
+
+
 def _stacked(group: ChannelGroup, values: dict[tuple[int, int | None], Any]) -> Any:
     """What all readers of a group read, as `(batch, positions, channels)`."""
     parts, seen = [], set()
-    for member in group.with_role(READER):
+    for member in _sources(group):
         key = (id(member.binding.layer), member.binding.source)
         if key in seen:
             continue

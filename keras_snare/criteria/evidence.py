@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_snare.graph import ChannelGroup, axis_key
+from keras_snare.graph import PRODUCER, READER, ChannelGroup, Member, axis_key
 
 
 def columns(channels: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,6 +33,19 @@ def by_channel(array: np.ndarray, axis: int, channels: np.ndarray, width: int) -
     positions, valid = columns(channels, width)
     rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
     return (rows[positions] * valid[:, :, None]).reshape(width, -1)
+
+
+def hearing(group: ChannelGroup) -> list[Member]:
+    """The weights by which the loss hears a group: those that read it, else those that make it."""
+    return group.with_role(READER) or group.with_role(PRODUCER)
+
+
+def is_internal(group: ChannelGroup) -> bool:
+    """Tells whether some weights read channels that are no tensor between two layers.
+
+    The units of a recurrent layer feed back into it; the heads of an attention layer stay inside.
+    """
+    return any(member.binding.source is None for member in hearing(group))
 
 
 @dataclass(frozen=True, eq=False)

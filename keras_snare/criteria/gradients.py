@@ -6,7 +6,6 @@ import keras
 
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import Call, Trace
-from keras_snare.graph.trace import functional_form
 
 
 class Taps:
@@ -32,12 +31,12 @@ class Taps:
 
 
 def gradients_by_taps(
-    model, graph: Trace, chosen: set, inputs: list[Any], targets: Any
-) -> tuple[Taps, dict[tuple[int, int | None], Any]]:
-    """Runs a batch and differentiates its mean loss by what the chosen calls read.
+    model, graph: Trace, chosen: set, inputs: list[Any], targets: Any, weights: list[Any]
+) -> tuple[Taps, dict[Any, Any]]:
+    """Runs a batch and differentiates its mean loss by what the chosen calls read, and by weights.
 
     Returns:
-        The taps with their values, and the derivatives by the same keys.
+        The taps with their values, and the derivatives by the same keys; those by weights, by id.
     """
     if keras.backend.backend() != "tensorflow":
         raise UnsupportedModelError(
@@ -47,6 +46,8 @@ def gradients_by_taps(
     import tensorflow as tf
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for weight in weights:
+            tape.watch(weight.value)
 
         def mark(value):
             copy = tf.identity(value)
@@ -54,13 +55,17 @@ def gradients_by_taps(
             return copy
 
         taps = Taps(chosen, mark)
-        structure = functional_form(model).output
-        outputs = keras.tree.pack_sequence_as(structure, graph.run(inputs, taps.read))
+        outputs = keras.tree.pack_sequence_as(graph.structure, graph.run(inputs, taps.read))
         loss = model.compute_loss(x=None, y=targets, y_pred=outputs, training=False)
     keys = list(taps.values)
     slopes = tape.gradient(
         loss,
-        [taps.values[key] for key in keys],
+        [*(taps.values[key] for key in keys), *(weight.value for weight in weights)],
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
-    return taps, dict(zip(keys, slopes, strict=True))
+    return taps, dict(zip([*keys, *map(id, weights)], map(_dense, slopes), strict=True))
+
+
+def _dense(slope):
+    """Looking rows up in an embedding gives a sparse derivative."""
+    return keras.ops.convert_to_tensor(slope)

@@ -13,32 +13,8 @@ import keras
 import numpy as np
 
 from keras_snare.criteria.base import Criterion
-from keras_snare.criteria.evidence import columns
-from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import READER, ChannelGroup, axis_key
-
-
-@dataclass(frozen=True, eq=False)
-class Tap:
-    """One kernel that reads channels: how its products are summed per channel."""
-
-    variable: Any
-    axis: int
-    positions: np.ndarray
-    valid: np.ndarray
-
-    def sums(self, gradient: Any) -> Any:
-        """Returns the sum of weight times gradient per channel."""
-        products = keras.ops.cast(self.variable, "float32") * keras.ops.cast(gradient, "float32")
-        others = [axis for axis in range(len(self.variable.shape)) if axis != self.axis]
-        along = keras.ops.sum(products, axis=others)
-        if self.positions.shape[1] == 1 and self.valid.all():
-            ordered = np.array_equal(self.positions[:, 0], np.arange(len(self.positions)))
-            if ordered and len(self.positions) == along.shape[0]:
-                return along
-        gathered = keras.ops.take(along, self.positions.reshape(-1), axis=0)
-        gathered = keras.ops.reshape(gathered, self.positions.shape)
-        return keras.ops.sum(gathered * self.valid.astype("float32"), axis=1)
+from keras_snare.criteria.products import Tap, products, taps_of
+from keras_snare.graph import ChannelGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +74,7 @@ class LiveStatistics:
                 that there is no gradient to collect from.
         """
         trained = {id(variable) for variable in self.model.trainable_variables}
-        taps = {group.name: _taps(group, trained) for group in groups}
+        taps = {group.name: taps_of(group, trained) for group in groups}
         sums = {name: _zeros((_width(group_taps),)) for name, group_taps in taps.items()}
         self.totals = Totals(taps, sums, _zeros(()))
 
@@ -124,33 +100,15 @@ class LiveStatistics:
         figures, finite = {}, keras.ops.convert_to_tensor(True)
         totals = self._current()
         for name, taps in totals.taps.items():
-            parts = [tap.sums(found[id(tap.variable)]) for tap in taps if id(tap.variable) in found]
-            if not parts:
+            sums = products(taps, found, scale)
+            if sums is None:
                 continue
-            products = sum(parts[1:], parts[0]) / keras.ops.cast(scale, "float32")
-            products = keras.ops.reshape(products, (1, 1, -1))
-            figures[name] = self.criterion.statistic(products, keras.ops.ones_like(products))[0]
+            figures[name] = self.criterion.statistic(sums, keras.ops.ones_like(sums))[0]
             finite = keras.ops.logical_and(finite, keras.ops.all(keras.ops.isfinite(figures[name])))
         # A step that overflows is left out whole, as loss scaling does.
         for name, figure in figures.items():
             totals.sums[name].assign_add(keras.ops.where(finite, figure, 0.0))
         totals.steps.assign_add(keras.ops.cast(finite, "float32"))
-
-
-def _taps(group: ChannelGroup, trained: set[int]) -> list[Tap]:
-    taps: dict[tuple[int, int], Tap] = {}
-    for member in group.with_role(READER):
-        binding = member.binding
-        if id(binding.variable) not in trained:
-            raise UnsupportedModelError(
-                f"Layer {binding.name!r}, which reads the units of layer {group.name!r}, is "
-                "not trained, so training gives no gradient to score them by. Give "
-                "`scoring_data=(x, y)`, choose a criterion on weights such as 'l1_in', or leave "
-                "the layer out with `layers=`."
-            )
-        key = axis_key(binding.variable, binding.axis)
-        taps[key] = Tap(binding.variable, key[1], *columns(member.channels, group.width))
-    return list(taps.values())
 
 
 def _width(taps: list[Tap]) -> int:

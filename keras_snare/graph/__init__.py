@@ -1,9 +1,10 @@
 """Keras model to channel groups and costs."""
 
+from keras_snare.graph.calls import Call, Trace
 from keras_snare.graph.channels import AxisLabels
 from keras_snare.graph.cost import LayerCost, ModelCost, cost, group_sizes, model_cost, saving
 from keras_snare.graph.groups import ChannelGroup, ChannelGroups, Member, channel_groups
-from keras_snare.graph.trace import Call, Trace, trace
+from keras_snare.graph.trace import trace
 from keras_snare.graph.view import PRODUCER, READER, THROUGH, Binding, CallView, Sized, axis_key
 
 __all__ = [

@@ -51,6 +51,11 @@ class ChannelSpace:
             if one != other:
                 self._parents[max(one, other)] = min(one, other)
 
+    def join_rows(self, labels: Labels) -> None:
+        """Declares that the labels in each row of a matrix are cut together."""
+        for column in range(1, labels.shape[1]):
+            self.join(labels[:, 0], labels[:, column])
+
     def freeze(self, labels: Labels, reason: str) -> None:
         """Declares that the channels behind `labels` cannot be cut, and why."""
         self._frozen.append((labels, reason))
@@ -179,25 +184,65 @@ def reshape_axes(
     """
     result: AxisLabels = {}
     for axis, labels in axes.items():
-        place = None
-        if axis > 0 and None not in before[1:] and None not in after[1:]:
-            place = _along_one_axis(labels, axis - 1, before[1:], after[1:])
+        place = _place(space, labels, axis, before, after)
         if place is None:
             space.freeze(labels, f"{name} does not keep its channels apart")
-        elif place[0] + 1 in result:
+        elif place[0] in result:
             space.freeze(labels, f"{name} mixes two axes of channels")
-            space.freeze(result[place[0] + 1], f"{name} mixes two axes of channels")
+            space.freeze(result[place[0]], f"{name} mixes two axes of channels")
         else:
-            result[place[0] + 1] = place[1]
+            result[place[0]] = place[1]
     return result
 
 
-def _along_one_axis(labels, axis, before, after) -> tuple[int, Labels] | None:
-    shape = [1] * len(before)
-    shape[axis] = -1
-    spread = np.broadcast_to(labels.reshape(shape), before).reshape(after)
-    for candidate in range(len(after)):
-        along = np.moveaxis(spread, candidate, 0).reshape(after[candidate], -1)
+def _place(space, labels, axis, before, after) -> tuple[int, Labels] | None:
+    """The axis that channels come to lie along in a reshape, and their labels there."""
+    suffix = axis - len(before)
+    if after[suffix:] == before[suffix:] and None not in before[axis:]:
+        # Rows of equal tails are rows of equal tails, however their heads are arranged.
+        return len(after) + suffix, labels
+    sizes = _known(before[1:]), _known(after[1:])
+    if axis == 0 or np.prod(sizes[0]) != np.prod(sizes[1]):
+        return None
+    shape = [1] * len(sizes[0])
+    shape[axis - 1] = -1
+    order = np.arange(len(labels)).reshape(shape)
+    spread = np.broadcast_to(order, sizes[0]).reshape(sizes[1])
+    found = _along_one_axis(spread)
+    if found is None:
+        found = _coupled_along_one_axis(spread, space, labels)
+    return None if found is None else (found[0] + 1, labels[found[1]])
+
+
+def _known(shape: tuple) -> tuple:
+    """One unknown size, such as the length of a sequence, may stand on both sides of a reshape."""
+    return tuple(size or 1 for size in shape) if shape.count(None) <= 1 else (0,)
+
+
+def _along_one_axis(spread: np.ndarray) -> tuple[int, np.ndarray] | None:
+    """Finds the axis that alone tells which channel an element belongs to."""
+    for candidate, size in enumerate(spread.shape):
+        along = np.moveaxis(spread, candidate, 0).reshape(size, -1)
         if (along == along[:, :1]).all():
-            return candidate, np.ascontiguousarray(along[:, 0])
+            return candidate, along[:, 0]
     return None
+
+
+def _coupled_along_one_axis(spread, space, labels) -> tuple[int, np.ndarray] | None:
+    """Couples channels until one axis tells them apart: the one that leaves the most."""
+    best = None
+    for candidate, size in enumerate(spread.shape):
+        rows = np.moveaxis(spread, candidate, 0).reshape(size, -1)
+        rows = [np.unique(row) for row in rows]
+        trial = ChannelSpace()
+        own = trial.new(len(labels), "")
+        for row in rows:
+            trial.join(np.repeat(own[row[:1]], len(row)), own[row])
+        count = len(np.unique(trial.roots()))
+        if count > 1 and (best is None or count > best[0]):
+            best = count, candidate, rows
+    if best is None:
+        return None
+    for row in best[2]:
+        space.join(np.repeat(labels[row[:1]], len(row)), labels[row])
+    return best[1], np.array([row[0] for row in best[2]])

@@ -5,9 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
+from keras_snare.graph.calls import Call, Trace
 from keras_snare.graph.channels import AxisLabels, ChannelSpace, Labels, join_axes
+from keras_snare.graph.drawing import dot, tree
 from keras_snare.graph.rules import rule_for
-from keras_snare.graph.trace import Call, Trace, argument_keys, trace
+from keras_snare.graph.trace import trace
 from keras_snare.graph.view import PRODUCER, READER, Binding, CallView, Sized, Work, axis_key
 
 
@@ -154,26 +156,16 @@ class ChannelGroups:
         return ~np.isin(self.roots[labels], removed)
 
     def __str__(self) -> str:
-        lines = []
-        for group in self.groups:
-            lines.append(f"{group.name}: {group.width} channels")
-            if group.layers[1:]:
-                lines.append(f"    cut together with {', '.join(group.layers[1:])}")
-            followers = dict.fromkeys(
-                f"{member.binding.name} ({member.binding.role})"
-                for member in group.members
-                if member.binding.role != PRODUCER
-            )
-            if followers:
-                lines.append(f"    followed by {', '.join(followers)}")
-            if not group.prunable:
-                lines.append(f"    cannot be cut: {group.reason}")
-            elif group.reasons:
-                lines.append(
-                    f"    {len(group.reasons)} of them cannot be cut: "
-                    f"{next(iter(group.reasons.values()))}"
-                )
-        return "\n".join(lines)
+        return tree(self)
+
+    def to_dot(self) -> str:
+        """Returns the model's graph in the language of Graphviz, coloured by group.
+
+        Example:
+
+        >>> text = keras_snare.channel_groups(model).to_dot()  # dot -Tsvg draws it
+        """
+        return dot(self)
 
 
 def channel_groups(model) -> ChannelGroups:
@@ -222,7 +214,7 @@ def _join_twins(graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> N
 
 
 def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> CallView:
-    keys = argument_keys(call)
+    keys = call.argument_keys
     view = CallView(
         call.operation,
         call.name,

@@ -4,9 +4,8 @@ Stands in for `model.summary()` and the call order that `model(x)` follows, neit
 offers as data.
 """
 
-import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,103 +13,7 @@ import keras
 from keras.src.models.functional import Functional
 
 from keras_snare.errors import UnsupportedModelError
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One application of an operation (mostly a layer) to symbolic tensors.
-
-    Args:
-        operation: the Keras operation.
-        name: str, its name, behind those of the nested models that it lies in: `"encoder/dense"`.
-        inputs, outputs: keys of the tensors that it reads and writes, in order.
-        arguments: Keras's record of the call, filled with values to run it.
-        keys: id of each symbolic tensor among the arguments to its key.
-    """
-
-    operation: Any
-    name: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    arguments: Any
-    keys: dict[int, int]
-
-    def filled(self, values: dict[int, Any]) -> tuple[tuple, dict]:
-        """The arguments of the call with values, by tensor key, in the place of its tensors."""
-        return self.arguments.fill_in({at: values[key] for at, key in self.keys.items()})
-
-    def apply(self, values: dict[int, Any]) -> list[Any]:
-        """Calls the operation as it was called, on other tensors or values, by tensor key."""
-        args, kwargs = self.filled(values)
-        return keras.tree.flatten(self.operation(*args, **kwargs))
-
-    def run(self, values: dict[int, Any], training: bool) -> list[Any]:
-        """Computes the outputs from `values`, a map from tensor keys to values."""
-        args, kwargs = self.filled(values)
-        if getattr(self.operation, "_call_has_training_arg", False):
-            kwargs = {**kwargs, "training": training}
-        return keras.tree.flatten(self.operation(*args, **kwargs))
-
-    def named_arguments(self) -> dict[str, Any]:
-        """The arguments as they were given, symbolic tensors among them, by parameter name."""
-        call = self.operation.call
-        bound = inspect.signature(call).bind(*self.arguments.args, **self.arguments.kwargs)
-        bound.apply_defaults()
-        return dict(bound.arguments)
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """The graph of a model as data; nested models are laid open.
-
-    Args:
-        calls: every call, each after those whose results it reads.
-        inputs, outputs: keys of the model's own input and output tensors.
-        tensors: key to the symbolic tensors that stand for it: one, and where it enters or leaves
-            a nested model, those of the nested model too.
-        nested: the nested models, as calls.
-        twins: pairs of keys that one symbolic tensor stands for, since its model is used twice.
-    """
-
-    calls: tuple[Call, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    tensors: dict[int, list[Any]]
-    nested: tuple[Call, ...] = ()
-    twins: tuple[tuple[int, int], ...] = ()
-
-    def shape(self, key: int) -> tuple[int | None, ...]:
-        """Shape of a tensor, batch axis first."""
-        return tuple(self.tensors[key][0].shape)
-
-    def operations(self) -> list[Any]:
-        """Every operation, nested model, and layer inside of one, once each."""
-        found: dict[int, Any] = {}
-        for call in (*self.calls, *self.nested):
-            layer = isinstance(call.operation, keras.Layer)
-            inner = call.operation._flatten_layers() if layer else [call.operation]
-            found.update((id(one), one) for one in inner)
-        return list(found.values())
-
-    def run(
-        self, inputs: list[Any], read: Callable[[Call, int, Any], Any], training: bool = False
-    ) -> list[Any]:
-        """Runs the graph on values.
-
-        Args:
-            inputs: one value per model input.
-            read: called as `read(call, key, value)` before a call reads a tensor; what it returns
-                is what that call reads.
-            training: bool, as in `model(x, training=...)`.
-
-        Returns:
-            The model's outputs, flat.
-        """
-        values = dict(zip(self.inputs, inputs, strict=True))
-        for call in self.calls:
-            seen = {key: read(call, key, values[key]) for key in call.inputs}
-            values.update(zip(call.outputs, call.run(seen, training), strict=True))
-        return [values[key] for key in self.outputs]
+from keras_snare.graph.calls import Call, Trace
 
 
 def functional_form(model) -> Any:
@@ -130,13 +33,39 @@ def functional_form(model) -> Any:
             f"Model {model.name!r} has no graph yet. Give it a keras.Input, or call "
             "model.build(input_shape), before it is pruned."
         )
-    if not _computes_its_graph(functional):
+    return functional if _computes_its_graph(functional) else _symbolic_form(functional)
+
+
+def _symbolic_form(model) -> keras.Function:
+    """Calls a subclassed model on symbolic inputs; the graph of that call is the model's."""
+    shapes = model._build_shapes_dict
+    if not shapes:
         raise UnsupportedModelError(
-            f"Model {model.name!r} is subclassed ({type(model).__name__}), so Keras holds no graph "
-            "of it. Build it with the functional API: inputs = keras.Input(...); "
-            "keras.Model(inputs, outputs)."
+            f"Model {model.name!r} is subclassed ({type(model).__name__}) and not built yet, so "
+            "there is no graph of it. Call it on a batch of data first."
         )
-    return functional
+    before = {id(layer): len(layer._inbound_nodes) for layer in model._flatten_layers()}
+    inputs = [_symbolic_inputs(shape) for shape in shapes.values()]
+    try:
+        return keras.Function(inputs, model.call(*inputs))
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"Model {model.name!r} is subclassed ({type(model).__name__}), and its call does not "
+            f"run on symbolic inputs ({type(error).__name__}: {error}). Write it with Keras layers "
+            "and keras.ops, or build the model with the functional API: inputs = keras.Input(...); "
+            "keras.Model(inputs, outputs)."
+        ) from error
+    finally:
+        for layer in model._flatten_layers():
+            del layer._inbound_nodes[before.get(id(layer), 0) :]
+
+
+def _symbolic_inputs(shape: Any) -> Any:
+    if isinstance(shape, dict):
+        return {name: _symbolic_inputs(one) for name, one in shape.items()}
+    if shape and isinstance(shape[0], (list, tuple, dict)):
+        return [_symbolic_inputs(one) for one in shape]
+    return keras.KerasTensor((None, *shape[1:]))
 
 
 def _computes_its_graph(model) -> bool:
@@ -228,6 +157,7 @@ def trace(model, lay_open: bool = True) -> Trace:
         inputs,
         outputs,
         reader.tensors,
+        functional._outputs_struct,
         tuple(reader.nested),
         tuple(reader.twins),
     )
@@ -236,17 +166,43 @@ def trace(model, lay_open: bool = True) -> Trace:
 def function_name(operation) -> str | None:
     """Name in `keras.ops` of the function that an operation stands for, or None for layers.
 
-    Operators and indexing of symbolic tensors are such functions too: `add`, `get_item`.
+    Operators and indexing of symbolic tensors are such functions too: `add`, `get_item`. The layers
+    that Keras keeps to its own applications have the name of their class: `LayerScale`.
     """
     kind = type(operation)
+    if kind.__module__.startswith("keras.src.applications."):
+        return kind.__name__
     if not kind.__module__.startswith("keras.src.ops."):
         return None
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def argument_keys(call: Call) -> tuple[int, ...]:
-    """Keys of the tensors among a call's arguments, repeated where one is passed twice."""
-    return tuple(call.keys[id(tensor)] for tensor in call.arguments.keras_tensors)
+@dataclass(frozen=True, eq=False)
+class Projections:
+    """The dense layers inside a Keras attention layer; `gate` is None where it has none."""
+
+    query: Any
+    key: Any
+    value: Any
+    output: Any
+    gate: Any
+
+
+def projections_of(attention) -> Projections:
+    """Finds the dense layers that a multi-head or grouped-query attention is made of."""
+    names = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
+    gate = getattr(attention, "_gate_dense", None)
+    return Projections(*(getattr(attention, name) for name in names), gate)
+
+
+def operations_of(graph: Trace) -> list[Any]:
+    """Returns every operation, nested model, and layer inside of one, once each."""
+    found: dict[int, Any] = {}
+    for call in (*graph.calls, *graph.nested):
+        layer = isinstance(call.operation, keras.Layer)
+        inner = call.operation._flatten_layers() if layer else [call.operation]
+        found.update((id(one), one) for one in inner)
+    return list(found.values())
 
 
 def recorded_tensors(layer) -> Iterator[Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_snare.graph.calls import Call
 from keras_snare.graph.channels import AxisLabels, ChannelSpace, Labels
-from keras_snare.graph.trace import Call
 
 PRODUCER, READER, THROUGH = "producer", "reader", "through"
 
@@ -63,6 +63,15 @@ class Sized:
     outputs: tuple[tuple[tuple, AxisLabels], ...]
     units: dict[str, Labels]
     call: Call | None
+
+    def named_inputs(self) -> dict[str, int]:
+        """For each argument of the call that is one tensor, the number of that input."""
+        if self.call is None:
+            return {}
+        given = self.call.arguments.keras_tensors
+        at = {id(tensor): place for place, tensor in reversed(list(enumerate(given)))}
+        arguments = self.call.named_arguments()
+        return {name: at[id(value)] for name, value in arguments.items() if id(value) in at}
 
 
 @dataclass(eq=False)

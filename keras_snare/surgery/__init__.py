@@ -3,6 +3,7 @@
 from keras_snare.surgery.apply import plan_for, remove, removed_channels, shrink, width_changes
 from keras_snare.surgery.inputs import InputSelection
 from keras_snare.surgery.optimizers import UnreducedGradients
+from keras_snare.surgery.registration import register_layer
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Snapshot",
     "UnreducedGradients",
     "plan_for",
+    "register_layer",
     "remove",
     "removed_channels",
     "shrink",

@@ -11,7 +11,8 @@ from keras_snare.graph import ChannelGroups, Sized, axis_key, channel_groups
 from keras_snare.graph.trace import recorded_tensors
 from keras_snare.records import PrunePlan, WidthChange
 from keras_snare.surgery import optimizers, variables
-from keras_snare.surgery.attributes import Resized, new_arguments, new_attributes
+from keras_snare.surgery.attributes import Resized, new_arguments, new_attributes, scaled_variables
+from keras_snare.surgery.constants import constants
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 
 
@@ -83,7 +84,7 @@ def _check_emptied(groups: ChannelGroups, removed: list[int]) -> None:
             )
 
 
-def shrink(model, plan: PrunePlan | Mapping[str, Any]) -> Snapshot:
+def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool = False) -> Snapshot:
     """Cuts units out of a model, in place; everything that is coupled to them follows.
 
     Weights, batch normalisations, the weights that read the units, the optimizer's slots, the
@@ -93,6 +94,8 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any]) -> Snapshot:
     Args:
         model: a built Sequential or functional Keras model.
         plan: `PrunePlan`, or a mapping from layer names to the indices of the units that stay.
+        fold_constants: bool, whether readers keep, in their biases, what the removed units gave
+            them with no input at all, such as the 0.5 of a sigmoid.
 
     Returns:
         `Snapshot`, whose `restore()` undoes the cut and any training since, to the bit.
@@ -114,11 +117,14 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any]) -> Snapshot:
     """
     groups = channel_groups(model)
     plan = plan if isinstance(plan, PrunePlan) else PrunePlan(plan)
-    return remove(model, groups, removed_channels(groups, plan))
+    return remove(model, groups, removed_channels(groups, plan), fold_constants)
 
 
-def remove(model, groups: ChannelGroups, removed: np.ndarray) -> Snapshot:
+def remove(
+    model, groups: ChannelGroups, removed: np.ndarray, fold_constants: bool = False
+) -> Snapshot:
     """Cuts the channels `removed` (roots) of groups that were just found."""
+    folded = constants(groups, removed) if fold_constants else []
     optimizer = optimizers.built_optimizer(model)
     keep = _positions(groups, removed)
     followers = []
@@ -135,6 +141,9 @@ def remove(model, groups: ChannelGroups, removed: np.ndarray) -> Snapshot:
     try:
         for variable, axes in (*followers, *keep.values()):
             variables.resize(variable, axes)
+        for variable, lost in folded:
+            stays = keep.get(id(variable), (None, {}))[1].get(0, slice(None))
+            variable.assign_add(lost[stays])
         optimizers.rename_keys(optimizer, keys)
         _resize_symbols(groups, removed)
         _drop_functions(model)
@@ -187,8 +196,11 @@ def _resize_layer(groups: ChannelGroups, sized: Sized, removed: np.ndarray) -> N
         variables.set_attribute(sized.layer, name, value)
     if sized.call is not None:
         variables.state_arguments(sized.call.arguments, *new_arguments(resized))
+    for variable, factor in scaled_variables(resized):
+        variables.scale(variable, factor)
     if isinstance(sized.layer, keras.Layer):
-        variables.set_build_shapes(sized.layer, variables.rebuilt_shapes(sized.layer, inputs))
+        shapes = variables.rebuilt_shapes(sized.layer, inputs, sized.named_inputs())
+        variables.set_build_shapes(sized.layer, shapes)
 
 
 def _drop_functions(model) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_snare.graph.trace import Trace, compiled_functions, recorded_tensors, trace
+from keras_snare.graph import Trace
+from keras_snare.graph.trace import compiled_functions, operations_of, recorded_tensors, trace
 from keras_snare.surgery import optimizers, variables
 from keras_snare.surgery.attributes import attribute_names
 
@@ -79,7 +80,7 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
     graph = graph or trace(model)
     optimizer = optimizers.built_optimizer(model)
     held = [*model.weights, *(optimizer.variables if optimizer is not None else ())]
-    layers = graph.operations()
+    layers = operations_of(graph)
     return Snapshot(
         model,
         [
@@ -96,7 +97,11 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
         ],
         [(call.arguments, variables.stated_arguments(call.arguments)) for call in graph.calls],
         [(tensor, tuple(tensor.shape)) for tensor in _symbolic_tensors(graph, layers)],
-        [(layer, variables.build_shapes(layer)) for layer in layers],
+        [
+            (layer, variables.build_shapes(layer))
+            for layer in layers
+            if isinstance(layer, keras.Layer)
+        ],
         optimizers.variable_tables(optimizer),
         compiled_functions(model),
     )

@@ -78,14 +78,76 @@ def set_build_shapes(layer, shapes: dict[str, Any] | None) -> None:
         recorded.update(shapes)
 
 
-def rebuilt_shapes(layer, input_shapes: list[tuple]) -> dict[str, Any] | None:
-    """Returns a layer's build shapes for other input shapes, in the structure they have now."""
+def rebuilt_shapes(
+    layer, input_shapes: list[tuple], named: dict[str, int]
+) -> dict[str, Any] | None:
+    """Returns a layer's build shapes for other input shapes, in the structure they have now.
+
+    Args:
+        layer: the layer.
+        input_shapes: its inputs' shapes now.
+        named: for arguments of `call` that are one tensor, the number of the input.
+    """
     recorded = build_shapes(layer)
     if not recorded or not input_shapes:
         return recorded
-    name, shapes = next(iter(recorded.items()))
-    several = bool(shapes) and isinstance(shapes[0], (list, tuple))
-    return {**recorded, name: list(input_shapes) if several else tuple(input_shapes[0])}
+    rebuilt = {}
+    for at, (name, shapes) in enumerate(recorded.items()):
+        argument = name.removesuffix("_shape")
+        if bool(shapes) and isinstance(shapes[0], (list, tuple)):
+            rebuilt[name] = list(input_shapes)
+        elif argument in named:
+            rebuilt[name] = tuple(input_shapes[named[argument]])
+        else:
+            rebuilt[name] = shapes if at else tuple(input_shapes[0])
+    return rebuilt
+
+
+def scale(variable, factor: float) -> None:
+    """Multiplies a variable by a number."""
+    variable.assign(keras.ops.convert_to_numpy(variable.value) * factor)
+
+
+def attention_attributes(layer, heads: int, key: int, value: int, model: int | None) -> dict:
+    """The attributes in which `MultiHeadAttention` keeps its widths.
+
+    Args:
+        layer: the layer.
+        heads: int, number of heads.
+        key: int, width of queries and keys.
+        value: int, width of values.
+        model: int, width of the output, or None where it is that of the query.
+    """
+    return {
+        "_num_heads": heads,
+        "_key_dim": key,
+        "_value_dim": value,
+        "_output_shape": layer._output_shape if model is None else (model,),
+        "_inverse_sqrt_key_dim": key**-0.5,
+    }
+
+
+ATTENTION = ("_num_heads", "_key_dim", "_value_dim", "_output_shape", "_inverse_sqrt_key_dim")
+
+
+def grouped_attention_attributes(heads: int, asking: int, width: int, model: int) -> dict:
+    """The attributes in which `GroupQueryAttention` keeps its widths."""
+    return {
+        "num_key_value_heads": heads,
+        "num_query_heads": asking,
+        "head_dim": width,
+        "feature_dim": model,
+        "_inverse_sqrt_head_dim": width**-0.5,
+    }
+
+
+GROUPED_ATTENTION = (
+    "num_key_value_heads",
+    "num_query_heads",
+    "head_dim",
+    "feature_dim",
+    "_inverse_sqrt_head_dim",
+)
 
 
 _GRAPH = (

@@ -7,7 +7,7 @@ import pytest
 
 import keras_snare
 from keras_snare.graph import trace
-from keras_snare.graph.trace import argument_keys, compiled_functions, recorded_tensors
+from keras_snare.graph.trace import compiled_functions, recorded_tensors
 
 layers = keras.layers
 
@@ -73,7 +73,7 @@ def test_tensor_that_is_passed_twice_is_repeated_among_the_arguments():
     graph = trace(models.SMALL["same_tensor_twice"]())
     call = next(call for call in graph.calls if isinstance(call.operation, layers.Add))
     assert len(call.inputs) == 1
-    assert argument_keys(call) == call.inputs * 2
+    assert call.argument_keys == call.inputs * 2
 
 
 # Convolutions with channels first are compiled by XLA on a CPU, which takes seconds in 3-D.

@@ -4,10 +4,26 @@ import keras
 
 from keras_snare.graph.channels import reshape_axes
 from keras_snare.graph.rules.convolution import channel_axis
-from keras_snare.graph.rules.table import row
+from keras_snare.graph.rules.table import operation, row
 from keras_snare.graph.view import CallView
 
 layers = keras.layers
+
+
+@row(
+    layers.AdaptiveAveragePooling1D,
+    layers.AdaptiveAveragePooling2D,
+    layers.AdaptiveAveragePooling3D,
+    layers.AdaptiveMaxPooling1D,
+    layers.AdaptiveMaxPooling2D,
+    layers.AdaptiveMaxPooling3D,
+)
+def adaptive_pooling(view: CallView):
+    axis = channel_axis(view)
+    view.freeze_other_axes((axis,), "pools over it")
+    axes = _only(view, axis)
+    view.count(view.positions(view.input_shapes[0], *axes), *axes.values())
+    return [axes]
 
 
 @row(
@@ -87,11 +103,20 @@ def flatten(view: CallView):
     return [reshape_axes(view.space, axes, before, after, view.name)]
 
 
+@operation("reshape")
+def reshape_function(view: CallView):
+    return [_reshaped(view, view.layer.newshape, 0)]
+
+
 @row(layers.Reshape)
 def reshape(view: CallView):
+    return [_reshaped(view, view.layer.target_shape, 1)]
+
+
+def _reshaped(view: CallView, stated: tuple, start: int):
     before, after = view.input_shapes[0], view.output_shapes[0]
     axes = reshape_axes(view.space, view.inputs[0], before, after, view.name)
-    for axis, size in enumerate(view.layer.target_shape, start=1):
+    for axis, size in enumerate(stated, start=start):
         if size != -1:
             view.state(axis, axes.get(axis))
-    return [axes]
+    return axes

@@ -24,7 +24,7 @@ def row(*classes: type) -> Callable[[Rule], Rule]:
 
 
 def operation(*names: str) -> Callable[[Rule], Rule]:
-    """Enters a rule for functions of `keras.ops`, by name."""
+    """Enters a rule for functions of `keras.ops`, and for layers of applications, by name."""
 
     def enter(rule: Rule) -> Rule:
         OPERATIONS.update(dict.fromkeys(names, rule))

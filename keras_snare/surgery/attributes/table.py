@@ -1,21 +1,13 @@
-"""What a layer says about its own size: one row per layer class, beside the rules of the graph.
-
-A row sets the attributes that name a width, from the variables and the input as they are after the
-cut. Layers that name no width need no row.
-"""
+"""The table itself, how a row enters it, and what a row sees of a layer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_snare.graph import AxisLabels, Sized
 from keras_snare.graph.trace import function_name
-from keras_snare.layers import FeatureSelection
-
-layers = keras.layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +43,7 @@ class Resized:
 
 Row = tuple[tuple[str, ...], Callable[[Resized], dict]]
 ATTRIBUTES: dict[type | str, Row] = {}
+FACTORS: dict[type, Callable[[Resized], list[tuple[Any, float]]]] = {}
 ARGUMENTS: dict[str, Callable[[Resized], tuple[tuple, dict]]] = {}
 
 
@@ -73,6 +66,22 @@ def arguments(function: str):
         return rule
 
     return enter
+
+
+def factors(*classes: type):
+    """Enters a row: the variables that a cut scales, and by what, for layer classes."""
+
+    def enter(rule):
+        FACTORS.update(dict.fromkeys(classes, rule))
+        return rule
+
+    return enter
+
+
+def scaled_variables(resized: Resized) -> list[tuple[Any, float]]:
+    """Returns the variables of a layer that have to be scaled after the cut, and by what."""
+    rule = FACTORS.get(type(resized.layer))
+    return rule(resized) if rule else []
 
 
 def _row(operation) -> Row | None:
@@ -98,54 +107,3 @@ def new_arguments(resized: Resized) -> tuple[tuple, dict]:
         return rule(resized)
     recorded = resized.sized.call.arguments
     return recorded.args, recorded.kwargs
-
-
-@row(("units", "input_spec"), layers.Dense)
-def dense(resized):
-    inputs, units = resized.layer.kernel.shape
-    return {"units": int(units), "input_spec": layers.InputSpec(min_ndim=2, axes={-1: int(inputs)})}
-
-
-@row(("filters", "input_spec"), layers.Conv1D, layers.Conv2D, layers.Conv3D)
-def convolution(resized):
-    layer = resized.layer
-    axis = -1 if layer.data_format == "channels_last" else 1
-    channels = int(layer.kernel.shape[-2]) * layer.groups
-    spec = layers.InputSpec(min_ndim=layer.rank + 2, axes={axis: channels})
-    return {"filters": int(layer.kernel.shape[-1]), "input_spec": spec}
-
-
-@row(("input_spec",), layers.BatchNormalization)
-def batch_normalization(resized):
-    shape = resized.input_shapes[0]
-    axis = resized.layer.axis
-    spec = layers.InputSpec(ndim=len(shape), axes={axis: shape[axis]})
-    return {"input_spec": spec}
-
-
-@row(("input_spec",), layers.PReLU)
-def parametric_relu(resized):
-    shape, shared = resized.input_shapes[0], resized.layer.shared_axes
-    axes = {at: shape[at] for at in range(1, len(shape)) if at not in shared} if shared else {}
-    return {"input_spec": layers.InputSpec(ndim=len(shape), axes=axes)}
-
-
-@row(("target_shape",), layers.Reshape)
-def reshape(resized):
-    named = zip(resized.layer.target_shape, resized.output_shapes[0][1:], strict=True)
-    return {"target_shape": tuple(-1 if size == -1 else now for size, now in named)}
-
-
-@row(("noise_shape",), layers.Dropout, layers.AlphaDropout)
-def dropout(resized):
-    stated = resized.layer.noise_shape
-    if stated is None:
-        return {}
-    sizes = zip(stated, resized.output_shapes[0], strict=True)
-    return {"noise_shape": tuple(size if size in (None, 1) else now or size for size, now in sizes)}
-
-
-@row(("indices",), FeatureSelection)
-def feature_selection(resized):
-    kept = np.flatnonzero(resized.stays(resized.sized.units[""]))
-    return {"indices": tuple(resized.layer.indices[at] for at in kept.tolist())}

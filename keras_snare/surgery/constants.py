@@ -1,0 +1,109 @@
+"""What a removed unit still fed its readers when nothing came in: a constant, which they can keep.
+
+A unit whose incoming weights are zero gives the activation of its bias, passed on through whatever
+stands between it and its readers. They multiply that by their weights and add it up: the same
+number for every example, which their biases can hold.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import PRODUCER, READER, Binding, Call, ChannelGroups
+
+layers = keras.layers
+_READERS = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
+
+
+def constants(groups: ChannelGroups, removed: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+    """Computes what readers lose with the channels `removed` (roots), before these are cut.
+
+    The sum is exact where a reader sees the constant at all of its taps, so not at the border of a
+    convolution that pads.
+
+    Returns:
+        Pairs of a variable and what has to be added to it: the bias of a reader, or the moving mean
+        of the `BatchNormalization` that alone follows a reader without bias.
+
+    Raises:
+        UnsupportedModelError: when a reader has neither, is of a kind that is not covered, or sees
+            no constant.
+    """
+    reading = [
+        one
+        for one in groups.bindings
+        if one.role == READER and not groups.kept(one.labels, removed).all()
+    ]
+    seen = [_what_is_read(groups, removed, reading, seed) for seed in (0, 1)]
+    sums: dict[int, tuple[Any, np.ndarray]] = {}
+    for binding in reading:
+        key = (id(binding.layer), binding.source)
+        gone = ~groups.kept(binding.labels, removed)
+        values = [_along(one[key], binding.source_axis)[gone] for one in seen if key in one]
+        if not values or type(binding.layer) not in _READERS:
+            raise UnsupportedModelError(
+                f"fold_constants=True cannot fold into {binding.name!r} "
+                f"({type(binding.layer).__name__}); it covers Dense and convolution layers. Leave "
+                "fold_constants out, or the layers that it reads."
+            )
+        if np.abs(values[0] - values[1]).max() > 1e-4 * (1 + np.abs(values[0]).max()):
+            raise UnsupportedModelError(
+                f"fold_constants=True: what {binding.name!r} reads of the removed units is not the "
+                "same for all inputs, since something in between mixes units. Leave it out."
+            )
+        kernel = np.moveaxis(keras.ops.convert_to_numpy(binding.variable), binding.axis, -2)
+        lost = np.einsum("...cf,c->f", kernel[..., gone, :], values[0])
+        if np.abs(lost).max(initial=0) > 0:
+            target, sign = _target(groups, binding)
+            _, total = sums.get(id(target), (target, 0.0))
+            sums[id(target)] = (target, total + sign * lost)
+    return list(sums.values())
+
+
+def _what_is_read(groups, removed, reading, seed: int) -> dict[tuple, Any]:
+    """Runs the graph on random inputs, with no weight left that makes the removed channels."""
+    silent: dict[int, tuple[Any, np.ndarray]] = {}
+    for one in groups.bindings:
+        gone = ~groups.kept(one.labels, removed)
+        if one.role == PRODUCER and len(one.variable.shape) > 1 and gone.any():
+            _, value = silent.setdefault(
+                id(one.variable), (one.variable, np.array(one.variable.numpy()))
+            )
+            np.moveaxis(value, one.axis, 0)[gone] = 0
+    wanted = {(id(one.layer), one.source) for one in reading}
+    found = {}
+
+    def read(call: Call, key: int, value: Any) -> Any:
+        if (id(call.operation), key) in wanted:
+            found[id(call.operation), key] = keras.ops.convert_to_numpy(value)
+        return value
+
+    generator = np.random.default_rng(seed)
+    shapes = [
+        (2, *(size or 4 for size in groups.trace.shape(key)[1:])) for key in groups.trace.inputs
+    ]
+    inputs = [keras.ops.convert_to_tensor(generator.random(shape), "float32") for shape in shapes]
+    mapping = [(one, keras.ops.convert_to_tensor(value)) for one, value in silent.values()]
+    with keras.StatelessScope(state_mapping=mapping):
+        groups.trace.run(inputs, read)
+    return found
+
+
+def _along(values: np.ndarray, axis: int) -> np.ndarray:
+    return np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1).mean(axis=1)
+
+
+def _target(groups: ChannelGroups, binding: Binding) -> tuple[Any, int]:
+    layer = binding.layer
+    if layer.bias is not None:
+        return layer.bias, 1
+    made = {key for call in groups.trace.calls if call.operation is layer for key in call.outputs}
+    after = [call.operation for call in groups.trace.calls if made & set(call.inputs)]
+    if len(after) == 1 and type(after[0]) is layers.BatchNormalization:
+        return after[0].moving_mean, -1
+    raise UnsupportedModelError(
+        f"fold_constants=True needs a bias in {binding.name!r}, or a BatchNormalization right "
+        "behind it, to fold into. Leave it out, or build the layer with use_bias=True."
+    )

@@ -1,0 +1,115 @@
+"""A user's own layer class, declared: one row in the table of the graph, one in that of surgery."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_snare.graph import CallView
+from keras_snare.graph.rules import RULES
+from keras_snare.surgery.attributes import ATTRIBUTES, Resized
+
+
+def register_layer(
+    layer_class: type,
+    *,
+    reads: Mapping[str, int] | None = None,
+    makes: Mapping[str, int] | None = None,
+    keeps: Mapping[str, int] | None = None,
+    width: str | None = None,
+    axis: int = -1,
+) -> None:
+    """Declares how channels pass through a layer class of your own, so that it can be cut.
+
+    A layer either makes new channels (give `makes`, and `reads` for the weights that read its
+    input), as `Dense` does, or hands on those of its input (give neither), as an activation does.
+    What is handed on is computed channel by channel: an output channel depends on the input channel
+    of the same number alone. Weights are named by the attributes that hold them; one that is None
+    is passed over.
+
+    Args:
+        layer_class: a subclass of `keras.layers.Layer` with one input and one output. Subclasses of
+            it are not included: they may compute something else.
+        reads: weight to the axis of it that runs along the input's channels.
+        makes: weight to the axis of it that runs along the channels that the layer makes.
+        keeps: for a layer that hands channels on, weight to the axis of it that runs along them.
+        width: name of the attribute, and of the constructor's argument, that states how many
+            channels the layer makes.
+        axis: int, axis of the channels in input and output. Channels along any other axis are kept
+            whole.
+
+    Raises:
+        TypeError: when `layer_class` is not a layer class.
+        ValueError: when the declaration contradicts itself.
+
+    Example:
+
+    >>> class Scaled(keras.layers.Layer):
+    ...     def __init__(self, units, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.units = units
+    ...     def build(self, input_shape):
+    ...         self.kernel = self.add_weight(shape=(input_shape[-1], self.units))
+    ...         self.scale = self.add_weight(shape=(self.units,))
+    ...     def call(self, inputs):
+    ...         return keras.ops.matmul(inputs, self.kernel) * self.scale
+    >>> keras_snare.register_layer(Scaled, reads={"kernel": 0}, makes={"kernel": 1, "scale": 0},
+    ...                            width="units")
+    """
+    if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
+        raise TypeError(f"Expected a class of Keras layers. Received: {layer_class!r}.")
+    if makes and keeps:
+        raise ValueError(
+            "A layer makes channels of its own or hands on those of its input. Received both: "
+            f"makes={dict(makes)}, keeps={dict(keeps)}."
+        )
+    if (reads or width) and not makes:
+        raise ValueError(
+            "`reads` and `width` belong to a layer that makes channels. Received: "
+            f"reads={reads}, width={width!r}, makes={makes}. Say with `makes` what holds them."
+        )
+    declaration = _Declaration(reads or {}, makes or {}, keeps or {}, width, axis)
+    RULES[layer_class] = declaration.rule
+    names = ("input_spec", *([width] if width else []))
+    ATTRIBUTES[layer_class] = (names, declaration.attributes)
+
+
+class _Declaration:
+    """What `register_layer` was told of one class."""
+
+    def __init__(self, reads, makes, keeps, width: str | None, axis: int):
+        self.reads, self.makes, self.keeps = reads, makes, keeps
+        self.width, self.axis = width, axis
+
+    def rule(self, view: CallView) -> list:
+        axis = view.axis(self.axis)
+        view.freeze_other_axes((axis,), "is declared for channels along another axis")
+        if not self.makes:
+            labels = view.inputs[0].get(axis)
+            for weight, at in self._held(view, self.keeps):
+                view.bind(weight, at, labels)
+            return [{} if labels is None else {axis: labels}]
+        for weight, at in self._held(view, self.reads):
+            view.read(weight, at, axis)
+        if not self.reads:
+            view.freeze_other_axes((), "reads it with weights that are not declared")
+        place = self.axis % len(view.output_shapes[0])
+        made = view.produce(view.output_shapes[0][place], *self._held(view, self.makes))
+        return [{place: made}]
+
+    def _held(self, view: CallView, declared: Mapping[str, int]) -> list[tuple[Any, int]]:
+        weights = [(getattr(view.layer, name), axis) for name, axis in declared.items()]
+        return [(weight, axis) for weight, axis in weights if weight is not None]
+
+    def attributes(self, resized: Resized) -> dict[str, Any]:
+        """The attribute that states the width, and what the layer demands of its input."""
+        layer = resized.layer
+        changed: dict[str, Any] = {} if self.width is None else {self.width: resized.units()}
+        spec = layer.input_spec
+        if isinstance(spec, keras.layers.InputSpec) and spec.axes:
+            shape = resized.input_shapes[0]
+            axes = {axis: shape[axis] for axis in spec.axes}
+            changed["input_spec"] = keras.layers.InputSpec(
+                dtype=spec.dtype, ndim=spec.ndim, min_ndim=spec.min_ndim, axes=axes
+            )
+        return changed
