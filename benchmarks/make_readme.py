@@ -156,11 +156,55 @@ def overhead_lines() -> list[str]:
     ]
 
 
+def torch_pruning_lines() -> list[str]:
+    """What `torch_pruning.json` says."""
+    found = json.loads((RESULTS / "torch_pruning.json").read_text())
+    versions = {**found["versions_torch_pruning"], **found["versions"]}
+    lines = [
+        "",
+        "## Beside Torch-Pruning",
+        "",
+        "`python benchmarks/torch_pruning.py --output benchmarks/results/torch_pruning.json`",
+        "",
+        f"{found['network']}; {found['params_before']:,} parameters before every cut and "
+        f"{found['params_after']:,} after, on both sides. Seconds: median of "
+        f"{len(found['rows']['graph']['keras_snare']['seconds'])} after one to warm up (smallest "
+        "to greatest), each on a fresh model, the two libraries in turn, each in its own process "
+        f"with {found['threads']} thread{'s' * (found['threads'] > 1)}; "
+        f"{found['machine']['processors']} processors. Torch-Pruning {versions['torch_pruning']} "
+        f"with torch {versions['torch']}; keras_snare {versions['keras_snare']} with Keras "
+        f"{versions['keras']} and TensorFlow {versions['tensorflow']}.",
+        "",
+        "| what | Torch-Pruning | keras_snare |",
+        "|---|---|---|",
+    ]
+    rows = found["rows"].values()
+    sides = ("torch_pruning", "keras_snare")
+    lines += [
+        f"| {row['what']} | " + " | ".join(_seconds(row[side]) for side in sides) + " |"
+        for row in rows
+    ]
+    lines += ["", "What the seconds cover:", "", "| what | Torch-Pruning | keras_snare |"]
+    lines.append("|---|---|---|")
+    lines += [
+        f"| {row['what']} | " + " | ".join(row[side]["covers"] for side in sides) + " |"
+        for row in rows
+    ]
+    return lines
+
+
+def _seconds(measured: dict[str, Any]) -> str:
+    times = measured["seconds"]
+    return f"{measured['median']:.3f} ({min(times):.3f} to {max(times):.3f})"
+
+
 def main() -> None:
     """Writes the page."""
     lines = [INTRODUCTION, *thesis_table()]
     if (RESULTS / "overhead.json").is_file():
         lines += overhead_lines()
+    if (RESULTS / "torch_pruning.json").is_file():
+        lines += torch_pruning_lines()
     (HERE / "README.md").write_text("\n".join(lines) + "\n")
 
 

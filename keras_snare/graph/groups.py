@@ -110,6 +110,7 @@ class ChannelGroups:
         self.sized += [self._sized_model(call) for call in graph.nested]
         self.producers = space.producers
         self._units = space.labels_by_owner()
+        self._stays: tuple[np.ndarray, np.ndarray] | None = None
         self._by_layer = {layer: group for group in self.groups for layer in group.layers}
 
     def __iter__(self):
@@ -153,7 +154,11 @@ class ChannelGroups:
 
     def kept(self, labels: Labels, removed: np.ndarray) -> np.ndarray:
         """Tells for each position whether it stays when the channels `removed` (roots) go."""
-        return ~np.isin(self.roots[labels], removed)
+        if self._stays is None or self._stays[0] is not removed:
+            stays = np.ones(len(self.roots), dtype=bool)
+            stays[removed] = False
+            self._stays = (removed, stays[self.roots])
+        return self._stays[1][labels]
 
     def __str__(self) -> str:
         return tree(self)
