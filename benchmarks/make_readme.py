@@ -155,7 +155,8 @@ def overhead_lines() -> list[str]:
         "| what | goal | measured |",
         "|---|---|---|",
         "| epoch of fit with the callback not trialling, over plain fit; "
-        f"{found['epoch']['network']}; median of {len(ratios)} pairs in turn | 1.03 | "
+        f"{found['epoch']['network']}; two fastest epochs of a fit, median of {len(ratios)} "
+        "pairs of fits in turn | 1.03 | "
         f"{found['epoch']['ratio_median']:.3f} "
         f"({min(ratios):.3f} to {max(ratios):.3f}) |",
         f"| half of LeNet-5's units cut, without re-tracing | 0.1 s | {lenet['cut']:.3f} s |",
