@@ -15,6 +15,7 @@ RESULTS = HERE / "results"
 THESIS = {
     "LeNet-5": ["1.21 / 3,914 / 16 / 2.42 / 15", "1.36 / 1,782 / 35 / 2.44 / 29"],
     "UCI Custom": ["9.61 / 1,847 / 151 / 6.79 / 30", "9.33 / 1,134 / 245 / 8.01 / 48"],
+    "UCI Custom, unseen people validate": [],
     "LeNet-300-100, hidden units": [
         "1.80 / 2,004 / 133 / 140 / 15",
         "1.97 / 1,662 / 166 / 144 / 18",
@@ -24,12 +25,18 @@ THESIS = {
 GOALS = {
     "LeNet-5": "PR 20, FR 3, 100 epochs",
     "UCI Custom": "PR 100, FR 5, 150 epochs",
+    "UCI Custom, unseen people validate": "the same",
     "LeNet-300-100, hidden units": "PR 5",
     "LeNet-300-100, inputs too": "PR 12",
 }
 MET = {
     "LeNet-5": {"params_ratio": 20, "flops_ratio": 3, "retraining_epochs": 100},
     "UCI Custom": {"params_ratio": 100, "flops_ratio": 5, "retraining_epochs": 150},
+    "UCI Custom, unseen people validate": {
+        "params_ratio": 100,
+        "flops_ratio": 5,
+        "retraining_epochs": 150,
+    },
     "LeNet-300-100, hidden units": {"params_ratio": 5},
     "LeNet-300-100, inputs too": {"params_ratio": 12},
 }
@@ -50,27 +57,32 @@ points of validation accuracy, plain labels; the callback's settings where they 
 ones are in the table; median of the seeds,
 in brackets the smallest and the greatest. Base networks are trained at one constant learning rate,
 which the retraining goes on with, and the best validation epoch is kept, as in the thesis, but with
-Adam at 0.001 and, for UCI Custom, batches of 32. MNIST: 55,000 images train,
-5,000 validate. Activity windows: persons 1, 8, 17, 25 and 30 of the training persons validate, so
-validation and test measure unseen people. "Epochs" are epochs of retraining, accepted and rejected.
+Adam at 0.001 and, for UCI Custom, batches of 32 and weights averaged over the steps of each epoch.
+MNIST: 55,000 images train, 5,000 validate. Activity windows: of each activity of each training
+person, the last fifth validates and shares no sample with the rest; the test persons are others.
+"Epochs" are epochs of retraining, accepted and rejected.
 
 The thesis picks checkpoints and accepts trials on the test set, so its rows are flattered by an
 amount that cannot be known. Its iterations take 5 epochs each.
 """
 
 
-REMARKS = """UCI Custom has 1,814 validation windows of five people, and validation accuracy moves
-by one to two points from one epoch of the same network to the next. An accepted network whose epoch
-was a lucky one raises the reference for all later trials, and the search then waits for another
-lucky epoch of a smaller network. Averaging the weights over an epoch's steps takes part of that
-away. The thesis's rows for hidden units alone of LeNet-300-100 are out of reach of networks of that
-size trained from scratch.
+REMARKS = """On unseen people (the test set) UCI Custom loses more than eps, which validation data
+of the people it was trained on do not show. In the row "unseen people validate", whole persons (1,
+8, 17, 25 and 30) validate. Validation accuracy then moves by one to two points from one epoch of
+the same network to the next, a person's sitting or standing at a time. An accepted network whose
+epoch was a lucky one raises the reference for all later trials, and the search waits for another
+lucky epoch of a smaller network: the seeds differ by a factor of tens. The thesis's rows for hidden
+units alone of LeNet-300-100 are out of reach of networks of that size trained from scratch.
 
-How the settings came about: UCI Custom's recipe is the sixth that was tried on seed 0 and the only
-one above PR 37 there, and seed 0 is the one reported, so its row is optimistic until the other
-seeds are run. LeNet-5's retrain_epochs=8 follows a run on seed 0 with 5 that ended at PR 18.8, from
-a base network trained with a decaying learning rate. All was chosen by validation figures and
-size."""
+How the settings came about: UCI Custom's recipe is the sixth that was tried on seed 0 with
+unseen people validating; the split by time was taken when that row had turned out to depend on
+luck (two runs of seed 0 that differed in the number of threads ended at PR 301 and 23), and
+with it one run without averaged weights stalled above 90,000 parameters. LeNet-5's
+retrain_epochs=8 follows a run on seed 0 with 5 that ended at PR 18.8, from a base network
+trained with a decaying learning rate. All was chosen by validation figures and size. UCI Custom
+was run with one thread (`TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1`), which makes a run
+repeatable."""
 
 
 def _spread(runs: list[dict[str, Any]], median: dict[str, float], key: str, form: str) -> str:
@@ -143,7 +155,8 @@ def overhead_lines() -> list[str]:
         "| what | goal | measured |",
         "|---|---|---|",
         "| epoch of fit with the callback not trialling, over plain fit; "
-        f"{found['epoch']['network']}; median of {len(ratios)} pairs in turn | 1.03 | "
+        f"{found['epoch']['network']}; two fastest epochs of a fit, median of {len(ratios)} "
+        "pairs of fits in turn | 1.03 | "
         f"{found['epoch']['ratio_median']:.3f} "
         f"({min(ratios):.3f} to {max(ratios):.3f}) |",
         f"| half of LeNet-5's units cut, without re-tracing | 0.1 s | {lenet['cut']:.3f} s |",

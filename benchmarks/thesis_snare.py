@@ -8,6 +8,7 @@ result on the test set once. Results go to a JSON file, from which the table in 
 
 import argparse
 import json
+import os
 import shlex
 import time
 from dataclasses import asdict, dataclass, field
@@ -40,10 +41,13 @@ class Case:
 CASES = {
     "LeNet-5": Case("lenet_5", 100, {"retrain_epochs": 8}),
     "UCI Custom": Case("uci_custom", 150),
+    "UCI Custom, unseen people validate": Case("uci_custom_unseen", 150),
     "LeNet-300-100, hidden units": Case("lenet_300_100", 100),
     "LeNet-300-100, inputs too": Case("lenet_300_100", 100, {"prune_inputs": True}),
 }
 EPS = 0.005
+# Sums over several threads come out in another order every time; with one, a run can be repeated.
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 def run(case: Case, seed: int, directory: Path, verbose: int) -> dict[str, Any]:
@@ -103,7 +107,8 @@ def _accuracy(model, dataset) -> float:
 
 def _command(name: str, seeds: list[int]) -> str:
     words = ["python", "benchmarks/thesis_snare.py", "--base", "DIR", "--output", "FILE"]
-    return shlex.join([*words, "--cases", name, "--seeds", *map(str, seeds)])
+    threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
+    return shlex.join([*threads, *words, "--cases", name, "--seeds", *map(str, seeds)])
 
 
 def medians(runs: list[dict[str, Any]]) -> dict[str, float]:

@@ -197,7 +197,7 @@ def channels_first_2d():
 
 def channels_first_3d():
     return chain(
-        (2, 5, 5, 5),
+        (2, 7, 7, 7),
         first(layers.Conv3D, 5, 2, activation="relu"),
         first(layers.MaxPooling3D, 2),
         first(layers.ZeroPadding3D, 1),
