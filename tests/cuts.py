@@ -53,8 +53,8 @@ def halves(groups):
 def silence_readers(groups, removed, makers=False):
     """Sets the weights that read the channels `removed` to zero.
 
-    Channels that no weight reads, since they meet others in a product of tensors, are not made; with
-    `makers`, none are.
+    Channels that no weight reads, since they meet others in a product of tensors, are not made;
+    with `makers`, none are.
     """
     read = np.concatenate(
         [np.zeros(0, int)]
@@ -88,3 +88,15 @@ def sliced(array, axes):
     for axis, positions in axes.items():
         array = array.take(positions, axis=axis)
     return array
+
+
+def kept_weight(variable, kept):
+    """What a cut leaves of a weight: the positions that stay, of queries scaled.
+
+    Attention divides by the root of the keys' width, which narrower keys would change.
+    """
+    axes = kept.get(id(variable), {})
+    value = sliced(variable.numpy(), axes)
+    if "/query/" in variable.path and len(variable.shape) - 1 in axes:
+        value = value * (value.shape[-1] / variable.shape[-1]) ** 0.5
+    return value

@@ -11,7 +11,7 @@ from keras_snare.criteria.evidence import columns, is_internal
 from keras_snare.criteria.gradients import Taps, gradients_by_taps
 from keras_snare.criteria.products import Tap, products, taps_of
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import READER, ChannelGroup, ChannelGroups, Member
+from keras_snare.graph import READER, ChannelGroup, ChannelGroups, Member, Trace
 
 
 def check_data(data: Any, argument: str, labelled: bool) -> None:
@@ -59,15 +59,16 @@ def _part(arrays: Any, part: slice) -> Any:
     return keras.tree.map_structure(lambda array: array[part], arrays)
 
 
-def flat_inputs(model, x: Any) -> list[Any]:
+def flat_inputs(graph: Trace, x: Any) -> list[Any]:
     """Returns one tensor per model input."""
-    if isinstance(x, dict):
-        values = [x[tensor.name] for tensor in model.inputs]
+    symbols = [graph.tensors[key][0] for key in graph.inputs]
+    if isinstance(x, dict) and all(tensor.name in x for tensor in symbols):
+        values = [x[tensor.name] for tensor in symbols]
     else:
         values = keras.tree.flatten(x)
     return [
         keras.ops.convert_to_tensor(value, dtype=tensor.dtype)
-        for value, tensor in zip(values, model.inputs, strict=True)
+        for value, tensor in zip(values, symbols, strict=True)
     ]
 
 
@@ -99,7 +100,7 @@ def statistics(
     taps = _weights(chosen, criterion)
     variables = {id(tap.variable): tap.variable for found in taps.values() for tap in found}
     for x, y in batches(data, batch_size):
-        inputs = flat_inputs(model, x)
+        inputs = flat_inputs(groups.trace, x)
         size = int(inputs[0].shape[0])
         if criterion.needs == "gradients":
             read, slopes = gradients_by_taps(

@@ -72,6 +72,8 @@ class Trace:
             a nested model, those of the nested model too.
         structure: the model's outputs in their structure.
         nested: the nested models, as calls.
+        recorded: whether the model runs this very graph, so that what calls state in it can be
+            changed; otherwise it was read of a `call` in Python.
         twins: pairs of keys that one symbolic tensor stands for, since its model is used twice.
     """
 
@@ -82,6 +84,7 @@ class Trace:
     structure: Any
     nested: tuple[Call, ...] = ()
     twins: tuple[tuple[int, int], ...] = ()
+    recorded: bool = True
 
     def shape(self, key: int) -> tuple[int | None, ...]:
         """Shape of a tensor, batch axis first."""

@@ -206,12 +206,12 @@ def _place(space, labels, axis, before, after) -> tuple[int, Labels] | None:
         return None
     shape = [1] * len(sizes[0])
     shape[axis - 1] = -1
-    order = np.arange(len(labels)).reshape(shape)
-    spread = np.broadcast_to(order, sizes[0]).reshape(sizes[1])
+    kinds, order = np.unique(labels, return_inverse=True)
+    spread = np.broadcast_to(order.reshape(shape), sizes[0]).reshape(sizes[1])
     found = _along_one_axis(spread)
     if found is None:
-        found = _coupled_along_one_axis(spread, space, labels)
-    return None if found is None else (found[0] + 1, labels[found[1]])
+        found = _coupled_along_one_axis(spread, space, kinds)
+    return None if found is None else (found[0] + 1, kinds[found[1]])
 
 
 def _known(shape: tuple) -> tuple:

@@ -104,6 +104,10 @@ def model_cost(groups: ChannelGroups) -> ModelCost:
                 sum(_size(weight) * _item_bytes(weight.dtype) for weight in weights),
             )
         )
+    name, outside = groups.outside
+    if outside:
+        size = sum(_size(weight) * _item_bytes(weight.dtype) for weight in outside)
+        rows.append(LayerCost(name, sum(_size(weight) for weight in outside), 0, size))
     return ModelCost(
         tuple(rows),
         sum(row.params for row in rows),

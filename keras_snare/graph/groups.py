@@ -98,7 +98,15 @@ class ChannelGroups:
     that produces the units. Printing shows what is cut together, and what cannot be and why.
     """
 
-    def __init__(self, graph: Trace, space: ChannelSpace, calls: list[CallView], labels: dict):
+    def __init__(
+        self,
+        graph: Trace,
+        space: ChannelSpace,
+        calls: list[CallView],
+        labels: dict,
+        outside: tuple[str, list] = ("", []),
+    ):
+        self.outside = outside
         self.trace = graph
         self.calls = calls
         self.labels = labels
@@ -207,7 +215,9 @@ def channel_groups(model) -> ChannelGroups:
     _join_shared_layers(calls, space)
     for key in graph.outputs:
         space.freeze_output(labels[key])
-    return ChannelGroups(graph, space, calls, labels)
+    placed = {id(weight) for call in calls for weight in getattr(call.layer, "weights", ())}
+    outside = [weight for weight in model.weights if id(weight) not in placed]
+    return ChannelGroups(graph, space, calls, labels, (model.name, outside))
 
 
 def _join_twins(graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> None:
@@ -229,6 +239,7 @@ def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) ->
         tuple(labels[key] for key in keys),
         space,
         call,
+        recorded=graph.recorded,
     )
     rule = rule_for(call.operation)
     if rule is None:

@@ -38,15 +38,15 @@ def functional_form(model) -> Any:
 
 def _symbolic_form(model) -> keras.Function:
     """Calls a subclassed model on symbolic inputs; the graph of that call is the model's."""
-    shapes = model._build_shapes_dict
-    if not shapes:
+    if not model.built:
         raise UnsupportedModelError(
             f"Model {model.name!r} is subclassed ({type(model).__name__}) and not built yet, so "
             "there is no graph of it. Call it on a batch of data first."
         )
-    before = {id(layer): len(layer._inbound_nodes) for layer in model._flatten_layers()}
-    inputs = [_symbolic_inputs(shape) for shape in shapes.values()]
+    held = list(model._flatten_layers())
+    before = [(len(one._inbound_nodes), len(one._outbound_nodes)) for one in held]
     try:
+        inputs = _symbolic_inputs(model)
         return keras.Function(inputs, model.call(*inputs))
     except Exception as error:
         raise UnsupportedModelError(
@@ -56,15 +56,29 @@ def _symbolic_form(model) -> keras.Function:
             "keras.Model(inputs, outputs)."
         ) from error
     finally:
-        for layer in model._flatten_layers():
-            del layer._inbound_nodes[before.get(id(layer), 0) :]
+        for layer, (inbound, outbound) in zip(held, before, strict=True):
+            del layer._inbound_nodes[inbound:]
+            del layer._outbound_nodes[outbound:]
 
 
-def _symbolic_inputs(shape: Any) -> Any:
+def _symbolic_inputs(model) -> list[Any]:
+    """Tensors like those that a model was called on, one structure per argument."""
+    if isinstance(model, Functional):
+        return [keras.tree.map_structure(_like, model._inputs_struct)]
+    if not model._build_shapes_dict:
+        raise ValueError("Keras could not follow it to note the shapes of its inputs")
+    return [_of_shape(shape) for shape in model._build_shapes_dict.values()]
+
+
+def _like(tensor):
+    return keras.KerasTensor(tensor.shape, tensor.dtype)
+
+
+def _of_shape(shape: Any) -> Any:
     if isinstance(shape, dict):
-        return {name: _symbolic_inputs(one) for name, one in shape.items()}
+        return {name: _of_shape(one) for name, one in shape.items()}
     if shape and isinstance(shape[0], (list, tuple, dict)):
-        return [_symbolic_inputs(one) for one in shape]
+        return [_of_shape(one) for one in shape]
     return keras.KerasTensor((None, *shape[1:]))
 
 
@@ -160,6 +174,7 @@ def trace(model, lay_open: bool = True) -> Trace:
         functional._outputs_struct,
         tuple(reader.nested),
         tuple(reader.twins),
+        recorded=isinstance(functional, Functional),
     )
 
 

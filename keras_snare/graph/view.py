@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.graph.calls import Call
@@ -87,6 +88,7 @@ class CallView:
         space: issues and joins labels.
         call: the call in the trace, for its arguments.
         outer: where this is a call that a wrapper makes, that of the wrapper.
+        recorded: whether the model runs the call as it stands in the graph.
         shift: what an axis here lies behind in the wrapper's tensors.
     """
 
@@ -100,6 +102,7 @@ class CallView:
     call: Call | None = None
     outer: Any = None
     shift: int = 0
+    recorded: bool = True
     bindings: list[Binding] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
     stated: list[tuple[tuple[int, int], Labels]] = field(default_factory=list)
@@ -215,6 +218,8 @@ class CallView:
 
     def state(self, axis: int, labels: Labels | None) -> None:
         """Says that an attribute of the layer states the width of an axis, for all of its calls."""
+        if labels is not None and not (self.recorded or isinstance(self.layer, keras.Layer)):
+            self.space.freeze(labels, f"{self.name} states its width in the model's code")
         if labels is None:
             self.fixed_axes.add((id(self.layer), axis))
         else:

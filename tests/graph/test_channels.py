@@ -174,18 +174,35 @@ def test_reshape_follows_channels(space, axes, before, after, expected):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ((None, 4), (None, 2, 2)),
         ((None, 3, 4), (None, 4, 3)),
         ((None, None, 4), (None, None)),
-        ((None, 3, 4), (None, None, 4)),
     ],
-    ids=["channels split", "channels torn", "unknown size before", "unknown size after"],
+    ids=["channels torn", "unknown size before"],
 )
 def test_reshape_freezes_what_it_does_not_keep_apart(space, before, after):
     labels = space.new(4, "layer")
     axes = {len(before) - 1: labels}
     assert reshape_axes(space, axes, before, after, "reshape") == {}
     assert reason_of(space, labels) == ["reshape does not keep its channels apart"] * 4
+
+
+def test_reshape_keeps_a_tail_whatever_is_before_it(space):
+    labels = space.new(4, "layer")
+    found = reshape_axes(space, {2: labels}, (None, 3, 4), (None, None, 4), "reshape")
+    assert {axis: one.tolist() for axis, one in found.items()} == {2: labels.tolist()}
+
+
+@pytest.mark.parametrize(
+    ("after", "axis", "kept"), [((None, 2, 3), 2, [0, 1, 2]), ((None, 3, 2), 1, [0, 2, 4])]
+)
+def test_reshape_couples_channels_that_it_lays_out_in_two_axes(space, after, axis, kept):
+    labels = space.new(6, "layer")
+    found = reshape_axes(space, {1: labels}, (None, 6), after, "reshape")
+    assert {at: one.tolist() for at, one in found.items()} == {axis: kept}
+    roots = space.roots()
+    assert len(np.unique(roots[labels])) == 3
+    spread = roots[labels].reshape(after[1:])
+    assert (spread == np.take(spread, [0], axis=2 - axis)).all()
 
 
 def test_reshape_freezes_two_axes_that_come_to_lie_on_one(space):

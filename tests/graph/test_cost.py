@@ -35,7 +35,7 @@ COUNTED = {
         lambda: ((2, 5), layers.Conv1D(3, 2, data_format="channels_first")),
         4 * (2 * 2 * 2 * 3 + 3),
     ),
-    "groups": (lambda: ((5, 4), layers.Conv1D(6, 2, groups=2)), 4 * 2 * 2 * 2 * 6),
+    "groups": (lambda: ((5, 4), layers.Conv1D(6, 2, groups=2)), 4 * (2 * 2 * 2 * 6 + 6)),
     "batch normalisation": (lambda: ((5, 4), layers.BatchNormalization()), 2 * 5 * 4),
     "layer normalisation": (lambda: ((5, 4), layers.LayerNormalization()), 8 * 5 * 4),
     "max pooling": (lambda: ((4, 4, 3), layers.MaxPooling2D(2)), 4 * 3 * 4),
@@ -44,7 +44,7 @@ COUNTED = {
     "activation": (lambda: ((6, 3), layers.Activation("relu")), 6 * 3),
     "softmax": (lambda: ((6,), layers.Softmax()), 6),
     "reshape": (lambda: ((6,), layers.Reshape((2, 3))), 0),
-    "no rule": (lambda: ((6,), layers.Rescaling(2.0)), 0),
+    "no rule": (lambda: ((6,), layers.Masking()), 0),
 }
 
 
@@ -76,10 +76,11 @@ def test_params_are_those_that_keras_counts(name):
     model = models.SMALL[name]()
     found = keras_snare.cost(model)
     assert found.params == model.count_params()
-    assert {row.layer: row.params for row in found.layers} == {
+    top = {row.layer: row.params for row in found.layers if row.params and "/" not in row.layer}
+    assert top == {
         layer.name: layer.count_params()
         for layer in model.layers
-        if not isinstance(layer, layers.InputLayer)
+        if layer.weights and not isinstance(layer, keras.Model)
     }
 
 

@@ -80,7 +80,6 @@ def test_tree_of_layers_in_layers():
     )
 
 
-# BUG: the layer of which this is one kind of units is told as another maker of them.
 def test_tree_of_kinds_of_units():
     text = str(channel_groups(models.build("self_attention")))
     assert "attention:heads: 3 channels\n├─ passing attention\n└─ read by attention\n" in text
@@ -134,14 +133,12 @@ def test_layers_of_nested_models_have_nodes_of_their_own():
     assert {r"inner/unit\n5", r"inner/deepest/deep\n4"} <= set(labels(nodes))
 
 
-# BUG: the units of cells and of both directions are not known by the name of the call.
 @pytest.mark.parametrize("name", ["bidirectional_concat", "rnn_of_cells"])
 def test_layers_that_make_units_in_parts_are_not_drawn_as_making_none(name):
     nodes, _ = parsed(channel_groups(models.build(name)).to_dot())
     assert [style for _, style, _ in nodes.values()] == ["filled", "filled"]
 
 
-# BUG: names are not escaped.
 @pytest.mark.parametrize("name", ['say "hi"', "back\\slash", 'both\\"'])
 def test_quotes_in_names_are_escaped(name):
     model = models.chain(
@@ -152,7 +149,6 @@ def test_quotes_in_names_are_escaped(name):
     assert labels(nodes)[:2] == [rf"{escaped}\n5", f"{escaped}_too"]
 
 
-# BUG: what stands before a colon is taken for the name of the layer.
 def test_colons_in_names_are_part_of_them():
     model = models.chain((6,), layers.Dense(5, name="a:b"), layers.Dense(3))
     nodes, _ = parsed(channel_groups(model).to_dot())

@@ -37,6 +37,7 @@ CALLS = {
     "roll": lambda x: ops.roll(x, 1, 1),
     "saturate_cast": lambda x: ops.saturate_cast(x, "float16"),
     "split": lambda x: ops.split(x, 3, 1),
+    "squeeze": lambda x: ops.squeeze(ops.expand_dims(x, 1), 1),
     "stack": lambda x: ops.stack([x, x]),
     "swapaxes": lambda x: ops.swapaxes(x, 1, 2),
     "threshold": lambda x: ops.threshold(x, 0.5, 0.0),

@@ -148,12 +148,14 @@ def test_groups_of_a_model_without_units():
 def test_printing_shows_coupling_followers_and_reasons():
     assert str(groups_of("residual")).splitlines() == [
         "stem: 5 channels",
-        "    cut together with branch",
-        "    followed by stem_norm (through), inner (reader), branch_norm (through), last (reader)",
+        "├─ made by stem, branch",
+        "├─ passing stem_norm, branch_norm",
+        "└─ read by inner, last",
         "inner: 4 channels",
-        "    followed by inner_norm (through), branch (reader)",
+        "├─ passing inner_norm",
+        "└─ read by branch",
         "last: 3 channels",
-        "    cannot be cut: its width is the model's output",
+        "└─ cannot be cut: its width is the model's output",
     ]
 
 
@@ -167,7 +169,7 @@ def test_printing_counts_channels_that_cannot_be_cut():
     assert groups["free"].prunable
     assert groups["free"].free.tolist() == [0, 1]
     text = str(groups)
-    assert "    3 of them cannot be cut: its width is the model's output" in text
+    assert "└─ 3 of them cannot be cut: its width is the model's output" in text
 
 
 @pytest.mark.parametrize("name", models.SMALL)

@@ -190,7 +190,6 @@ def test_prune_by_weights():
     model(inputs)
 
 
-# BUG: a subclassed model has no `inputs`, which the pass over data asks for.
 @pytest.mark.parametrize("name", ["residual", "dict"])
 @pytest.mark.parametrize("criterion", ["taylor", "activation"])
 def test_prune_by_data(name, criterion):

@@ -37,9 +37,7 @@ def _doubled_if_positive(tensor):
 
 NEED_VALUES = {
     "tensorflow": tf.nn.relu,
-    # BUG: Keras does not note the shapes of such a model, so it is said not to be built.
     "numpy": np.tanh,
-    # BUG: the same.
     "condition": _doubled_if_positive,
 }
 
@@ -68,7 +66,6 @@ def test_call_of_several_arguments_is_refused():
         channel_groups(model)
 
 
-# BUG: a functional model with a call of its own has noted no shapes; TypeError.
 def test_functional_model_with_a_call_of_its_own_is_read():
     class Doubled(keras.Model):
         def call(self, inputs):
@@ -82,7 +79,6 @@ def test_functional_model_with_a_call_of_its_own_is_read():
     assert model(np.ones((2, 6), "float32")).shape == (2, 3)
 
 
-# BUG: numbers that stand in the call are changed in the graph that was read of it, not in the call.
 STATED = {
     "reshape": lambda x: ops.reshape(x, (-1, 2, 6)),
     "reshape to heads": lambda x: ops.reshape(ops.reshape(x, (-1, 2, 2, 3)), (-1, 2, 6)),
@@ -143,5 +139,5 @@ def test_weights_of_the_model_itself_hold_what_they_meet():
     model(np.ones((2, 4), "float32"))
     reason = channel_groups(model)["unit"].reason
     assert reason == "multiply joins it with a tensor of fixed width"
-    # BUG: they are not counted.
+
     assert keras_snare.cost(model).params == model.count_params()

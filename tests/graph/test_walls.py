@@ -73,6 +73,7 @@ WALLS = {
     "last channel": (lambda x: x[:, :, -1], "get_item picks some of it"),
     # BUG: the step is lost from the graph as soon as anything else is cut.
     "every second channel": (lambda x: x[..., ::2], "get_item picks some of it"),
+    # BUG: the same.
     "channels backwards": (lambda x: x[..., ::-1], "get_item picks some of it"),
     "channels by number": (
         lambda x: ops.take(x, [0, 2], axis=-1),
@@ -108,7 +109,7 @@ WALLS = {
         "wall reads it, an operation without a rule (Lambda)",
     ),
     "product with a vector": (
-        lambda x: ops.matmul(x, VECTOR),
+        lambda x: ops.reshape(ops.matmul(x, VECTOR), (-1, 4)),
         "matmul multiplies it with a vector",
     ),
     "product with a matrix": (

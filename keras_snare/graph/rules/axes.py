@@ -136,6 +136,11 @@ def split(view: CallView):
     if labels is None:
         return [others for _ in view.output_shapes]
     parts = np.array_split(labels, sections if isinstance(sections, int) else list(sections))
+    if not view.recorded and isinstance(sections, int) and len({len(one) for one in parts}) == 1:
+        # The code divides into equal parts, whatever it is given.
+        view.space.join_rows(np.stack(parts, axis=1))
+    else:
+        view.state(axis, labels)
     return [{**others, axis: part} for part in parts]
 
 
@@ -165,6 +170,8 @@ def get_item(view: CallView):
 
 def _selected(view: CallView, labels: Labels, key) -> Labels | None:
     if isinstance(key, slice) and key.step in (None, 1):
+        if len(labels[key]) < len(labels):
+            view.state(0, labels)
         return labels[key]
     view.space.freeze(labels, f"{view.name} picks some of it")
     return labels[key] if isinstance(key, slice) else None

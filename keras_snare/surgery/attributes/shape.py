@@ -55,7 +55,7 @@ def get_item(resized):
         return call.arguments.args, call.arguments.kwargs
     parts = []
     for axis, key in indexed_axes(call.named_arguments()["key"], len(shape)):
-        if axis is not None and axis in axes and isinstance(key, slice):
+        if axis in axes and isinstance(key, slice) and key.step in (None, 1):
             stays = resized.stays(axes[axis])
             start, stop, _ = key.indices(len(stays))
             whole = (start, stop) == (0, len(stays))
