@@ -158,6 +158,7 @@ SEQUENCES = {
     },
     "conv_lstm_1d": lambda: conv_lstm(1),
     "conv_lstm_2d": lambda: conv_lstm(2, return_sequences=True),
+    "conv_lstm_3d": lambda: conv_lstm(3, data_format="channels_last"),
     "attention_dot": lambda: dot_attention("Attention", use_scale=True),
     "attention_concat": lambda: dot_attention("Attention", score_mode="concat"),
     "attention_additive": lambda: dot_attention("AdditiveAttention"),

@@ -248,6 +248,9 @@ def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) ->
         outputs = [{} for _ in call.outputs]
     else:
         outputs = rule(view)
+    for axes in outputs:
+        if 0 in axes:
+            space.freeze(axes[0], f"{call.name} moves it to the batch axis")
     labels.update(zip(call.outputs, view.done(outputs), strict=True))
     return view
 

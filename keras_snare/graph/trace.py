@@ -205,9 +205,13 @@ class Projections:
 
 def projections_of(attention) -> Projections:
     """Finds the dense layers that a multi-head or grouped-query attention is made of."""
-    names = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
-    gate = getattr(attention, "_gate_dense", None)
-    return Projections(*(getattr(attention, name) for name in names), gate)
+    return Projections(
+        attention._query_dense,
+        attention._key_dense,
+        attention._value_dense,
+        attention._output_dense,
+        getattr(attention, "_gate_dense", None),
+    )
 
 
 def operations_of(graph: Trace) -> list[Any]:

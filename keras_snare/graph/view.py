@@ -110,6 +110,16 @@ class CallView:
     sized: list[Sized] = field(default_factory=list)
     units: dict[str, Labels] = field(default_factory=dict)
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the call by name; only for calls that stand in the graph."""
+        assert self.call is not None, "a wrapper's calls are not recorded"
+        return self.call.named_arguments()
+
+    def place(self, tensor) -> int:
+        """The number of the input that a symbolic tensor among the arguments is."""
+        assert self.call is not None, "a wrapper's calls are not recorded"
+        return self.keys.index(self.call.keys[id(tensor)])
+
     @property
     def outermost(self) -> "CallView":
         """The call that stands in the graph: this one, or that of the outermost wrapper."""

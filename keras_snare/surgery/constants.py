@@ -41,7 +41,7 @@ def constants(groups: ChannelGroups, removed: np.ndarray) -> list[tuple[Any, np.
     for binding in reading:
         key = (id(binding.layer), binding.source)
         gone = ~groups.kept(binding.labels, removed)
-        values = [_along(one[key], binding.source_axis)[gone] for one in seen if key in one]
+        values = [_along(one[key], binding.source_axis or 0)[gone] for one in seen if key in one]
         if not values or type(binding.layer) not in _READERS:
             raise UnsupportedModelError(
                 f"fold_constants=True cannot fold into {binding.name!r} "

@@ -54,7 +54,9 @@ WALLS = {
         "wall reads it, an operation without a rule (Doubled)",
     ),
     "keras layer without a rule": (
-        lambda: dense_then(layers.Masking(name="wall")),
+        lambda: models.chain(
+            (4, 6), layers.Dense(5, name="held"), layers.Masking(name="wall"), _last()
+        ),
         "wall reads it, an operation without a rule (Masking)",
     ),
     "subclass of a known layer": (
@@ -170,14 +172,21 @@ def test_output_behind_flatten_holds_the_filters():
 
 @pytest.mark.parametrize(
     ("operation", "kind"),
-    [(lambda x: x * 2.0, "Multiply"), (keras.ops.tanh, "Tanh"), (keras.ops.transpose, "Transpose")],
-    ids=["operator", "function", "transposition"],
+    [(lambda x: keras.ops.top_k(x, 3)[0], "TopK"), (keras.ops.diff, "Diff")],
+    ids=["several outputs", "function"],
 )
 def test_operation_node_is_a_wall(operation, kind):
     inputs = keras.Input((6,), batch_size=5)
     unit = layers.Dense(5, name="held")(inputs)
     model = keras.Model(inputs, layers.Dense(5, name="last")(operation(unit)))
     assert held(model).endswith(f"an operation without a rule ({kind})")
+
+
+def test_channels_cannot_become_examples():
+    inputs = keras.Input((6,), batch_size=5)
+    unit = keras.ops.transpose(layers.Dense(5, name="held")(inputs))
+    model = keras.Model(inputs, layers.Dense(5, name="last")(unit))
+    assert not keras_snare.channel_groups(model)["held"].prunable
 
 
 def test_what_comes_behind_a_wall_can_be_cut():

@@ -13,7 +13,7 @@ from keras_snare.graph.view import PRODUCER, READER, THROUGH, CallView
 layers = keras.layers
 
 
-@row(layers.MultiHeadAttention)
+@row(layers.MultiHeadAttention, wrapped=False)
 def multi_head_attention(view: CallView):
     inner = _Projections(view)
     if inner.adapted or len(inner.dense.output.kernel.shape) != 3:
@@ -28,7 +28,7 @@ def multi_head_attention(view: CallView):
     return inner.outputs(heads, keys, values)
 
 
-@row(layers.GroupQueryAttention)
+@row(layers.GroupQueryAttention, wrapped=False)
 def grouped_query_attention(view: CallView):
     layer = view.layer
     inner = _Projections(view)
@@ -56,11 +56,10 @@ class _Projections:
 
     def __init__(self, view: CallView):
         self.view, self.layer = view, view.layer
-        arguments = view.call.named_arguments()
-        places = {key: at for at, key in reversed(list(enumerate(view.keys)))}
+        arguments = view.arguments()
         given = [arguments["query"], arguments["key"], arguments["value"]]
         given[1] = given[2] if given[1] is None else given[1]
-        self.query, self.key, self.value = (places[view.call.keys[id(one)]] for one in given)
+        self.query, self.key, self.value = map(view.place, given)
         self.mask = arguments.get("attention_mask")
         self.dense = projections_of(self.layer)
         parts = (self.dense.query, self.dense.key, self.dense.value, self.dense.output)
@@ -113,11 +112,9 @@ class _Projections:
         return found if len(view.output_shapes) == 1 else [*found, {1: asking}]
 
 
-@row(layers.Attention, layers.AdditiveAttention)
+@row(layers.Attention, layers.AdditiveAttention, wrapped=False)
 def attention(view: CallView):
-    given = view.call.named_arguments()["inputs"]
-    places = {key: at for at, key in reversed(list(enumerate(view.keys)))}
-    at = [places[view.call.keys[id(one)]] for one in given]
+    at = [view.place(one) for one in view.arguments()["inputs"]]
     query, value, key = (*at, at[1])[:3]
     for source in {query, value, key}:
         for axis, labels in view.inputs[source].items():

@@ -155,7 +155,7 @@ def unstack(view: CallView):
 
 @operation("get_item")
 def get_item(view: CallView):
-    keys = indexed_axes(view.call.named_arguments()["key"], len(view.input_shapes[0]))
+    keys = indexed_axes(view.arguments()["key"], len(view.input_shapes[0]))
     result: AxisLabels = {}
     new = 0
     for axis, key in keys:

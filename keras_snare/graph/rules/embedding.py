@@ -19,14 +19,14 @@ def embedding(view: CallView):
     return [{len(view.output_shapes[0]) - 1: width}]
 
 
-@row(layers.ReversibleEmbedding)
+@row(layers.ReversibleEmbedding, wrapped=False)
 def reversible_embedding(view: CallView):
     layer = view.layer
-    if not view.call.named_arguments().get("reverse", False):
+    if not view.arguments().get("reverse", False):
         found = embedding(view)
         if found[0] and not layer.tie_weights:
             # The way back is built with the way there, whether it is called or not.
-            view.bind(layer.reverse_embeddings, 0, *found[0].values())
+            view.bind(layer.reverse_embeddings, 0, next(iter(found[0].values())))
         return found
     if adapter_wall(view):
         return [{}]

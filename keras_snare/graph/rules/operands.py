@@ -19,12 +19,10 @@ class Operand:
 
 def operands(view: CallView) -> list[Operand]:
     """Every tensor, array and number among the arguments of a call, in order."""
-    assert view.call is not None, "only calls of the graph have arguments"
     found = []
-    places = {key: at for at, key in reversed(list(enumerate(view.keys)))}
-    for value in keras.tree.flatten(view.call.named_arguments()):
+    for value in keras.tree.flatten(view.arguments()):
         if isinstance(value, keras.KerasTensor):
-            at = places[view.call.keys[id(value)]]
+            at = view.place(value)
             found.append(Operand(view.input_shapes[at], view.inputs[at]))
         elif value is not None and not isinstance(value, (bool, str)):
             found.append(Operand(tuple(np.shape(value)), {}))

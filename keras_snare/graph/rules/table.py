@@ -10,14 +10,22 @@ Rule = Callable[[CallView], list[AxisLabels]]
 
 RULES: dict[type, Rule] = {}
 OPERATIONS: dict[str, Rule] = {}
+NOT_WRAPPED: set[type] = set()
 
 
-def row(*classes: type) -> Callable[[Rule], Rule]:
-    """Enters a rule for layer classes."""
+def row(*classes: type, wrapped: bool = True) -> Callable[[Rule], Rule]:
+    """Enters a rule for layer classes.
+
+    Args:
+        *classes: the classes.
+        wrapped: bool, whether it can do without the arguments of the call, which are not known
+            where a wrapper makes it.
+    """
 
     def enter(rule: Rule) -> Rule:
         for layer_class in classes:
             RULES[layer_class] = rule
+            NOT_WRAPPED.update(() if wrapped else (layer_class,))
         return rule
 
     return enter

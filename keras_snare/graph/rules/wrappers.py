@@ -5,7 +5,7 @@ import keras
 from keras_snare.graph.channels import join_axes
 from keras_snare.graph.rules.merging import concatenated
 from keras_snare.graph.rules.operands import Operand
-from keras_snare.graph.rules.table import row, rule_for
+from keras_snare.graph.rules.table import NOT_WRAPPED, row, rule_for
 from keras_snare.graph.view import CallView
 
 layers = keras.layers
@@ -15,7 +15,7 @@ def through(view: CallView, layer, inputs, input_shapes, output_shapes, name=Non
     """Applies the rule of an inner layer, or lets the wrapper be a wall."""
     seen = view.inner(layer, inputs, input_shapes, output_shapes, name, shift)
     rule = rule_for(layer)
-    if rule is None:
+    if rule is None or type(layer) in NOT_WRAPPED:
         kind = type(layer).__name__
         seen.freeze_other_axes((), f"reads it, an operation without a rule ({kind})")
         return [{} for _ in output_shapes]

@@ -72,7 +72,7 @@ def factors(*classes: type):
     """Enters a row: the variables that a cut scales, and by what, for layer classes."""
 
     def enter(rule):
-        FACTORS.update(dict.fromkeys(classes, rule))
+        FACTORS.update({one: rule for one in classes})
         return rule
 
     return enter
@@ -105,5 +105,6 @@ def new_arguments(resized: Resized) -> tuple[tuple, dict]:
     rule = ARGUMENTS.get(function_name(resized.layer) or "")
     if rule is not None:
         return rule(resized)
+    assert resized.sized.call is not None, "a wrapper's calls are not recorded"
     recorded = resized.sized.call.arguments
     return recorded.args, recorded.kwargs
