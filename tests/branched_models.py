@@ -133,15 +133,15 @@ def same_tensor_twice():
 
 
 def behind_a_wall():
-    """`Rescaling` has no rule: what it reads stays, what comes later can be cut."""
-    inputs = keras.Input((6,))
-    read = layers.Rescaling(0.5, name="wall")(layers.Dense(5, name="read")(inputs))
+    """`Masking` looks at all units: what it reads stays, what comes later can be cut."""
+    inputs = keras.Input((4, 6))
+    read = layers.Masking(name="wall")(layers.Dense(5, name="read")(inputs))
     free = layers.Dense(4, "relu", name="free")(read)
     return keras.Model(inputs, layers.Dense(3, name="last")(free))
 
 
 def behind_a_nested_model():
-    """A model within the model is a wall too."""
+    """A model within the model is laid open."""
     inputs = keras.Input((6,))
     nested = keras.Sequential([keras.Input((6,)), layers.Dense(5, name="within")], name="nested")
     free = layers.Dense(4, "relu", name="free")(nested(inputs))

@@ -32,12 +32,6 @@ LAYERS = {
     "activation": (0, lambda: layers.Activation("tanh")),
     "activity_regularization": (0, lambda: layers.ActivityRegularization(l2=0.1)),
     "alpha_dropout": (0, lambda: layers.AlphaDropout(0.5)),
-    "adaptive_average_pooling_1d": (1, lambda: layers.AdaptiveAveragePooling1D(2)),
-    "adaptive_average_pooling_2d": (2, lambda: layers.AdaptiveAveragePooling2D(2)),
-    "adaptive_average_pooling_3d": (3, lambda: layers.AdaptiveAveragePooling3D(2)),
-    "adaptive_max_pooling_1d": (1, lambda: layers.AdaptiveMaxPooling1D(2)),
-    "adaptive_max_pooling_2d": (2, lambda: layers.AdaptiveMaxPooling2D(2)),
-    "adaptive_max_pooling_3d": (3, lambda: layers.AdaptiveMaxPooling3D(2)),
     "average_pooling_1d": (1, lambda: layers.AveragePooling1D(2)),
     "average_pooling_2d": (2, lambda: layers.AveragePooling2D(2, padding="same")),
     "average_pooling_3d": (3, lambda: layers.AveragePooling3D(2)),
@@ -88,6 +82,17 @@ LAYERS = {
     "zero_padding_1d": (1, lambda: layers.ZeroPadding1D(1)),
     "zero_padding_2d": (2, lambda: layers.ZeroPadding2D(1)),
     "zero_padding_3d": (3, lambda: layers.ZeroPadding3D(1)),
+}
+
+# Newer than the oldest Keras.
+LAYERS |= {
+    f"adaptive_{kind.lower()}_pooling_{rank}d": (
+        rank,
+        lambda kind=kind, rank=rank: getattr(layers, f"Adaptive{kind}Pooling{rank}D")(2),
+    )
+    for kind in ("Average", "Max")
+    for rank in (1, 2, 3)
+    if hasattr(layers, "AdaptiveMaxPooling1D")
 }
 
 

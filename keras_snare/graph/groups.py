@@ -75,7 +75,7 @@ class ChannelGroup:
 
         The group keeps one channel, and so does each of the layers that produce its units.
         """
-        members = self.with_role(PRODUCER)
+        members = (*self.with_role(PRODUCER), *self.with_role(READER))
         produced = {frozenset(one.channels[one.channels >= 0].tolist()) for one in members}
         left = {channels: len(channels) for channels in (*produced, frozenset(range(self.width)))}
         going: list[int] = []
@@ -296,6 +296,3 @@ def _groups(space: ChannelSpace, roots: np.ndarray, bindings: list[Binding]) -> 
             ChannelGroup(layers[0], layers, len(channels), frozen, tuple(following), channels)
         )
     return groups
-
-
-__all__ = ["PRODUCER", "READER", "ChannelGroup", "ChannelGroups", "Member", "channel_groups"]

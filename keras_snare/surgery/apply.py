@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_snare.errors import InvalidPlanError
-from keras_snare.graph import ChannelGroups, Sized, axis_key, channel_groups
+from keras_snare.graph import READER, ChannelGroups, Sized, axis_key, channel_groups
 from keras_snare.graph.trace import recorded_tensors
 from keras_snare.records import PrunePlan, WidthChange
 from keras_snare.surgery import optimizers, variables
@@ -77,6 +77,11 @@ def _check_frozen(groups: ChannelGroups, removed: set[int]) -> None:
 def _check_emptied(groups: ChannelGroups, removed: list[int]) -> None:
     for group in groups:
         emptied = [name for name in group.layers if np.isin(groups.units(name), removed).all()]
+        emptied += [
+            one.binding.name
+            for one in group.with_role(READER)
+            if np.isin(groups.roots[one.binding.labels], removed).all()
+        ]
         if emptied:
             raise InvalidPlanError(
                 f"The plan keeps none of the units of layer {emptied[0]!r}, which are coupled to "

@@ -37,29 +37,46 @@ def constants(groups: ChannelGroups, removed: np.ndarray) -> list[tuple[Any, np.
         if one.role == READER and not groups.kept(one.labels, removed).all()
     ]
     seen = [_what_is_read(groups, removed, reading, seed) for seed in (0, 1)]
-    sums: dict[int, tuple[Any, np.ndarray]] = {}
+    sums: dict[int, tuple[Any, int, Binding, dict]] = {}
     for binding in reading:
         key = (id(binding.layer), binding.source)
         gone = ~groups.kept(binding.labels, removed)
-        values = [_along(one[key], binding.source_axis or 0)[gone] for one in seen if key in one]
+        along: Any = binding.source_axis
+        values = [np.moveaxis(one[key], along, 0)[gone] for one in seen if key in one]
+        values = [one.reshape(len(one), -1) for one in values]
         if not values or type(binding.layer) not in _READERS:
             raise UnsupportedModelError(
                 f"fold_constants=True cannot fold into {binding.name!r} "
                 f"({type(binding.layer).__name__}); it covers Dense and convolution layers. Leave "
                 "fold_constants out, or the layers that it reads."
             )
-        if np.abs(values[0] - values[1]).max() > 1e-4 * (1 + np.abs(values[0]).max()):
+        spread = np.ptp(np.concatenate(values, axis=1), axis=1)
+        if spread.max() > 1e-4 * (1 + np.abs(values[0]).max()):
             raise UnsupportedModelError(
                 f"fold_constants=True: what {binding.name!r} reads of the removed units is not the "
-                "same for all inputs, since something in between mixes units. Leave it out."
+                "same for all inputs and positions, since something in between mixes units or "
+                "treats positions apart. Leave it out."
             )
         kernel = np.moveaxis(keras.ops.convert_to_numpy(binding.variable), binding.axis, -2)
-        lost = np.einsum("...cf,c->f", kernel[..., gone, :], values[0])
+        taps = kernel[..., gone, :].reshape(-1, gone.sum(), kernel.shape[-1])
+        lost = np.einsum("tcf,c->f", taps, values[0].mean(axis=1))
         if np.abs(lost).max(initial=0) > 0:
             target, sign = _target(groups, binding)
-            _, total = sums.get(id(target), (target, 0.0))
-            sums[id(target)] = (target, total + sign * lost)
-    return list(sums.values())
+            _, _, _, found = sums.setdefault(id(target), (target, sign, binding, {}))
+            found[key] = found.get(key, 0.0) + lost
+    return [_once(groups, *entry) for entry in sums.values()]
+
+
+def _once(groups, target, sign: int, binding: Binding, lost: dict) -> tuple[Any, np.ndarray]:
+    """What each call of a reader loses, which has to be the same."""
+    calls = [call for call in groups.trace.calls if call.operation is binding.layer]
+    amounts = list(lost.values())
+    if len(amounts) < len(calls) or any(np.abs(one - amounts[0]).max() > 1e-4 for one in amounts):
+        raise UnsupportedModelError(
+            f"fold_constants=True: {binding.name!r} is called several times and does not lose the "
+            "same in each call. Leave it out."
+        )
+    return target, sign * amounts[0]
 
 
 def _what_is_read(groups, removed, reading, seed: int) -> dict[tuple, Any]:
@@ -84,15 +101,20 @@ def _what_is_read(groups, removed, reading, seed: int) -> dict[tuple, Any]:
     shapes = [
         (2, *(size or 4 for size in groups.trace.shape(key)[1:])) for key in groups.trace.inputs
     ]
-    inputs = [keras.ops.convert_to_tensor(generator.random(shape), "float32") for shape in shapes]
+    tokens = {
+        call.inputs[0]: call.operation.input_dim
+        for call in groups.trace.calls
+        if isinstance(call.operation, layers.Embedding)
+    }
+    drawn = [
+        generator.integers(0, tokens[key], shape) if key in tokens else generator.random(shape)
+        for key, shape in zip(groups.trace.inputs, shapes, strict=True)
+    ]
+    inputs = [keras.ops.convert_to_tensor(one, "float32") for one in drawn]
     mapping = [(one, keras.ops.convert_to_tensor(value)) for one, value in silent.values()]
     with keras.StatelessScope(state_mapping=mapping):
         groups.trace.run(inputs, read)
     return found
-
-
-def _along(values: np.ndarray, axis: int) -> np.ndarray:
-    return np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1).mean(axis=1)
 
 
 def _target(groups: ChannelGroups, binding: Binding) -> tuple[Any, int]:
@@ -101,8 +123,15 @@ def _target(groups: ChannelGroups, binding: Binding) -> tuple[Any, int]:
         return layer.bias, 1
     made = {key for call in groups.trace.calls if call.operation is layer for key in call.outputs}
     after = [call.operation for call in groups.trace.calls if made & set(call.inputs)]
-    if len(after) == 1 and type(after[0]) is layers.BatchNormalization:
-        return after[0].moving_mean, -1
+    norm: Any = after[0] if len(after) == 1 else None
+    alone = sum(call.operation is norm for call in groups.trace.calls) == 1
+    if type(norm) is layers.BatchNormalization and alone and not made & set(groups.trace.outputs):
+        (key,) = made
+        ndim = len(groups.trace.shape(key))
+        own = 1 if getattr(layer, "data_format", "") == "channels_first" else ndim - 1
+        linear = layer.activation in (None, keras.activations.linear)
+        if linear and norm.axis % ndim == own:
+            return norm.moving_mean, -1
     raise UnsupportedModelError(
         f"fold_constants=True needs a bias in {binding.name!r}, or a BatchNormalization right "
         "behind it, to fold into. Leave it out, or build the layer with use_bias=True."

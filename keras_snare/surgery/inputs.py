@@ -27,6 +27,11 @@ class InputSelection:
         self.model = model
         self._undo: Any = None
         graph = trace(model, lay_open=False)
+        if not graph.recorded:
+            raise UnsupportedModelError(
+                "prune_inputs=True puts a layer in front of a Sequential or functional model. "
+                f"Received: the subclassed model {model.name!r}."
+            )
         first = next((call for call in graph.calls if getattr(call.operation, "weights", [])), None)
         shape = tuple(size or 0 for size in graph.shape(first.inputs[0])) if first else ()
         if first is None or type(first.operation) is not keras.layers.Dense or len(shape) != 2:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import CallView
 from keras_snare.graph.rules import RULES
 from keras_snare.surgery.attributes import ATTRIBUTES, Resized
@@ -74,6 +75,11 @@ def register_layer(
     ATTRIBUTES[layer_class] = (names, declaration.attributes)
 
 
+def _has(weight, axis: int, width: int) -> bool:
+    shape = getattr(weight, "shape", ())
+    return -len(shape) <= axis < len(shape) and shape[axis] == width
+
+
 class _Declaration:
     """What `register_layer` was told of one class."""
 
@@ -82,6 +88,7 @@ class _Declaration:
         self.width, self.axis = width, axis
 
     def rule(self, view: CallView) -> list:
+        self._check(view)
         axis = view.axis(self.axis)
         view.freeze_other_axes((axis,), "is declared for channels along another axis")
         if not self.makes:
@@ -97,19 +104,47 @@ class _Declaration:
         made = view.produce(view.output_shapes[0][place], *self._held(view, self.makes))
         return [{place: made}]
 
+    def _check(self, view: CallView) -> None:
+        """Compares what was declared with the layer."""
+        layer, place = view.layer, self.axis % len(view.output_shapes[0])
+        taken, made = view.input_shapes[0][view.axis(self.axis)], view.output_shapes[0][place]
+        wrong = (
+            [] if self.width is None or getattr(layer, self.width, None) == made else [self.width]
+        )
+        widths = ((self.reads, taken), (self.makes, made), (self.keeps, taken))
+        for declared, width in widths:
+            for name, axis in declared.items():
+                weight = getattr(layer, name, layer)
+                if weight is not None and not _has(weight, axis, width):
+                    wrong.append(name)
+        if wrong:
+            raise UnsupportedModelError(
+                f"Layer {view.name!r} is not as register_layer was told of {type(layer).__name__}: "
+                f"see {', '.join(map(repr, wrong))}. Its input has the shape "
+                f"{view.input_shapes[0]}, its output {view.output_shapes[0]}."
+            )
+
     def _held(self, view: CallView, declared: Mapping[str, int]) -> list[tuple[Any, int]]:
         weights = [(getattr(view.layer, name), axis) for name, axis in declared.items()]
         return [(weight, axis) for weight, axis in weights if weight is not None]
 
     def attributes(self, resized: Resized) -> dict[str, Any]:
         """The attribute that states the width, and what the layer demands of its input."""
-        layer = resized.layer
         changed: dict[str, Any] = {} if self.width is None else {self.width: resized.units()}
-        spec = layer.input_spec
-        if isinstance(spec, keras.layers.InputSpec) and spec.axes:
-            shape = resized.input_shapes[0]
-            axes = {axis: shape[axis] for axis in spec.axes}
-            changed["input_spec"] = keras.layers.InputSpec(
-                dtype=spec.dtype, ndim=spec.ndim, min_ndim=spec.min_ndim, axes=axes
-            )
+        shape, spec = resized.input_shapes[0], resized.layer.input_spec
+        if isinstance(spec, (list, tuple)):
+            changed["input_spec"] = [_restated(one, shape) for one in spec]
+        elif spec is not None:
+            changed["input_spec"] = _restated(spec, shape)
         return changed
+
+
+def _restated(spec, shape: tuple):
+    """A specification of the input, for its shape now."""
+    stated = spec.get_config()
+    stated["axes"] = {axis: shape[axis] for axis in spec.axes or {}}
+    if spec.shape is not None:
+        known = zip(spec.shape, shape, strict=True)
+        stated["shape"] = tuple(None if size is None else now for size, now in known)
+        stated["ndim"] = None
+    return keras.layers.InputSpec(**stated)

@@ -210,7 +210,6 @@ def test_tracing_leaves_nothing_behind_and_may_be_repeated(name):
     before, found = nodes(), []
     for _ in range(2):
         found.append(str(channel_groups(model)))
-        # BUG: each trace leaves a node among the layers' outbound ones.
         assert nodes() == before
     assert found[0] == found[1]
     with pytest.raises(keras_snare.InvalidPlanError):

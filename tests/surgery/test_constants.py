@@ -127,7 +127,6 @@ DENSE = (
     into_moving_mean,
     branches,
 )
-# BUG: np.einsum refuses "...cf,c->f", so no convolution can read.
 CONVOLUTIONS = (conv_pooled, conv_flattened, conv_1d, conv_into_moving_mean, transposed_maker)
 BUILDS = {build.__name__: build for build in (*DENSE, *CONVOLUTIONS)}
 
@@ -206,7 +205,6 @@ def test_restore_returns_to_the_same_state(name):
     assert_same_state(state_of(model), before)
 
 
-# BUG: np.einsum, as above.
 def test_convolution_that_pads_is_exact_away_from_the_border():
     def padded():
         keras.utils.clear_session(free_memory=False)

@@ -94,9 +94,7 @@ REFUSED = {
         "what 'reader' reads of the removed units is not the same for all inputs",
     ),
     "normalisation past which it is read": (read_twice, "needs a bias in 'dense'"),
-    # BUG: the inputs are all below 1, so that every token is the first.
     "layer that mixes behind tokens": (mixed_behind_tokens, "not the same for all inputs"),
-    # BUG: the mean over the positions is folded.
     "other value at each position": (different_at_each_position, "fold_constants"),
     "padding": (
         lambda: behind_convolution(layers.ZeroPadding2D(1), layers.Conv2D(4, 2)),
@@ -106,16 +104,13 @@ REFUSED = {
         lambda: behind_convolution(layers.DepthwiseConv2D(3, padding="same"), layers.Conv2D(4, 2)),
         "fold_constants",
     ),
-    # BUG: the constant is folded behind the activation.
     "activation before the normalisation": (
         lambda: behind(layers.Dense(4, "relu", use_bias=False), layers.BatchNormalization()),
         "fold_constants",
     ),
-    # BUG: the moving mean belongs to other calls, or other axes, too.
     "normalisation of another axis": (normalized_over_time, "fold_constants"),
     "output before the normalisation": (also_an_output, "fold_constants"),
     "shared normalisation": (shared_normalization, "fold_constants"),
-    # BUG: a bias that serves two calls is given what both lose.
     "shared reader": (shared_reader, "fold_constants"),
 }
 
@@ -151,7 +146,6 @@ def test_shared_reader_of_shared_units_keeps_their_constant_once():
     shared.bias.assign([3.0, 0.0])
     reader.kernel.assign([[1.0], [4.0]])
     keras_snare.shrink(model, {"unit": [0]}, fold_constants=True)
-    # BUG: it is added once per call.
     np.testing.assert_allclose(reader.bias, [2.0])
 
 

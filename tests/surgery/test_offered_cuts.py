@@ -43,34 +43,26 @@ def pooling_with_a_mask(one, other):
 
 
 BUILDS = {
-    # BUG: a merging layer may be given constants; their width is not looked at.
     "constant among merged": lambda: behind(
         lambda x: layers.Multiply()([x, np.ones((1, 1, 5), "float32")])
     ),
-    # BUG: the same.
     "constant among concatenated": lambda: behind(
         lambda x: layers.Concatenate()([x, np.ones((4, 4, 3), "float32")])
     ),
     "constants of a function": lambda: behind(
         lambda x: ops.concatenate([x, np.ones((4, 4, 3), "float32")], axis=-1)
     ),
-    # BUG: without an axis, squeeze drops that of the channels too when a single one is left.
     "squeeze of what is single": lambda: behind(ops.squeeze, shape=(1, 6)),
     "slice before a dense layer": lambda: behind(lambda x: layers.Dense(4)(x[..., :2])),
-    # BUG: a part of the channels may be cut away whole, and no convolution reads none.
     "slice before a convolution": lambda: behind(lambda x: layers.Conv1D(4, 2)(x[..., :2])),
     "several slices": lambda: behind(lambda x: x[..., 1:3] * x[:, :1, 3:] + x[:, 1:2, -2:]),
-    # BUG: the step is lost, though the channels that are picked stay.
     "slice with a step": lambda: behind(lambda x: layers.Dense(4)(x[..., ::2])),
-    # BUG: channels in the weights of an average are not joined with those that they weigh.
     "weights of an average": lambda: between(
         lambda one, other: ops.average(one, axis=1, weights=ops.exp(other))
     ),
-    # BUG: a mask that units make is cut without what it masks.
     "mask of attention": lambda: between(attention_with_a_mask),
     "mask of scores": lambda: between(attention_scores_with_a_mask),
     "mask of pooling": lambda: between(pooling_with_a_mask),
-    # BUG: a mask that units make is taken for an initial state.
     "mask of recurrence": lambda: between(recurrence_with_a_mask),
 }
 
@@ -91,7 +83,6 @@ def test_every_group_can_be_cut(build, most):
         assert tuple(found.shape[1:]) == model.output_shape[1:]
 
 
-# BUG: only the layers that make units have to keep one.
 def test_plan_that_leaves_a_reader_nothing_is_refused():
     model = BUILDS["slice before a convolution"]()
     with pytest.raises(keras_snare.InvalidPlanError):

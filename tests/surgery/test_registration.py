@@ -185,7 +185,6 @@ SPECS = {
     "least rank": {"min_ndim": 2},
     "rank": {"ndim": 2},
     "type": {"dtype": "float32"},
-    # BUG: the greatest rank is forgotten.
     "greatest rank": {"max_ndim": 3},
 }
 
@@ -199,7 +198,6 @@ def test_specification_of_the_input_follows(spec):
     model(models.inputs_for(model))
 
 
-# BUG: only a single specification by axes is refreshed.
 @pytest.mark.parametrize(
     "spec",
     [
@@ -270,7 +268,6 @@ def test_only_layer_classes_are_registered(thing):
         register_layer(thing)
 
 
-# BUG: what does not fit the layer is noticed late, with an error of Python, or not at all.
 UNFITTING = {
     "unknown weight": {**OWN, "reads": {"kernl": 0}},
     "unknown width": {**OWN, "width": "unit"},

@@ -58,10 +58,20 @@ def test_rebuilt_shapes_keep_the_structure_of_what_was_recorded():
     inputs = keras.Input((4,))
     dense, add = layers.Dense(3), layers.Add()
     add([dense(inputs), layers.Dense(3)(inputs)])
-    assert variables.rebuilt_shapes(dense, [(None, 2)]) == {"input_shape": (None, 2)}
+    assert variables.rebuilt_shapes(dense, [(None, 2)], {}) == {"input_shape": (None, 2)}
     expected = {"input_shape": [(None, 2), (None, 2)]}
-    assert variables.rebuilt_shapes(add, [(None, 2), (None, 2)]) == expected
-    assert variables.rebuilt_shapes(layers.Dense(2), [(None, 2)]) is None
+    assert variables.rebuilt_shapes(add, [(None, 2), (None, 2)], {}) == expected
+    assert variables.rebuilt_shapes(layers.Dense(2), [(None, 2)], {}) is None
+
+
+def test_rebuilt_shapes_follow_the_names_of_arguments():
+    query, value = keras.Input((4, 6)), keras.Input((5, 3))
+    attention = layers.MultiHeadAttention(2, 3)
+    attention(query, value)
+    shapes = [(None, 4, 2), (None, 5, 1)]
+    found = variables.rebuilt_shapes(attention, shapes, {"query": 0, "value": 1})
+    assert found["query_shape"] == (None, 4, 2)
+    assert found["value_shape"] == (None, 5, 1)
 
 
 def test_build_shapes_are_a_copy():

@@ -51,6 +51,15 @@ def grouped_query_attention(view: CallView):
     return outputs
 
 
+def attended_along(view: CallView, attended: set[int]) -> None:
+    """Freezes every axis but the last of what is attended to, and masks whole."""
+    known = {view.keys[at] for at in attended}
+    for key, axes in zip(view.keys, view.inputs, strict=True):
+        for axis, labels in axes.items():
+            if key not in known or axis != view.axis(-1):
+                view.space.freeze(labels, f"{view.name} attends along it")
+
+
 class _Projections:
     """The dense layers inside, and what they share."""
 
@@ -64,10 +73,7 @@ class _Projections:
         self.dense = projections_of(self.layer)
         parts = (self.dense.query, self.dense.key, self.dense.value, self.dense.output)
         self.adapted = any(has_adapter(one) for one in parts)
-        for at in (self.query, self.key, self.value):
-            for axis, labels in view.inputs[at].items():
-                if axis != view.axis(-1):
-                    view.space.freeze(labels, f"{view.name} attends along it")
+        attended_along(view, {self.query, self.key, self.value})
 
     def project(self, asking: Labels, heads: Labels, keys: Labels, values: Labels) -> None:
         """Binds the projections of queries, keys and values.
@@ -116,10 +122,7 @@ class _Projections:
 def attention(view: CallView):
     at = [view.place(one) for one in view.arguments()["inputs"]]
     query, value, key = (*at, at[1])[:3]
-    for source in {query, value, key}:
-        for axis, labels in view.inputs[source].items():
-            if axis != 2:
-                view.space.freeze(labels, f"{view.name} attends along it")
+    attended_along(view, {query, value, key})
     asked = [(view.input_shapes[one], view.inputs[one]) for one in (query, key)]
     scores = contract(view, asked, ["bqd", "bkd"], "bqk")
     assert not scores, "queries and keys meet along their last axis"

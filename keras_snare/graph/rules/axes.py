@@ -64,6 +64,9 @@ def squeeze(view: CallView):
     gone = {view.axis(axis) for axis in ([gone] if isinstance(gone, int) else gone)}
     for axis in gone & view.inputs[0].keys():
         view.space.freeze(view.inputs[0][axis], f"{view.name} drops its axis")
+    if view.layer.axis is None:
+        for axis, labels in view.inputs[0].items():
+            view.state(axis, labels)
     order = [axis for axis in range(len(shape)) if axis not in gone]
     return [_moved(view.inputs[0], order)]
 

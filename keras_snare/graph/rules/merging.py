@@ -20,9 +20,9 @@ layers = keras.layers
     layers.Subtract,
 )
 def merge(view: CallView):
-    tensors = zip(view.input_shapes, view.inputs, strict=True)
-    axes = join_axes(view.space, tensors, view.name)
-    view.count_elements(axes, view.output_shapes[0], len(view.inputs) - 1)
+    found = operands(view)
+    axes = join_axes(view.space, [(one.shape, one.axes) for one in found], view.name)
+    view.count_elements(axes, view.output_shapes[0], len(found) - 1)
     return [axes]
 
 
@@ -48,9 +48,7 @@ def scaled_sum(view: CallView):
 
 @row(layers.Concatenate)
 def concatenate(view: CallView):
-    tensors = zip(view.input_shapes, view.inputs, strict=True)
-    found = [Operand(shape, axes) for shape, axes in tensors]
-    return [concatenated(view, found, view.axis(view.layer.axis))]
+    return [concatenated(view, operands(view), view.axis(view.layer.axis))]
 
 
 @operation("concatenate")

@@ -1,5 +1,6 @@
 """Functions that reduce, scan or sort axes; a channel axis among them has to keep its width."""
 
+from keras_snare.graph.channels import join_axes
 from keras_snare.graph.rules.table import operation
 from keras_snare.graph.view import CallView
 
@@ -13,6 +14,7 @@ def reduction(view: CallView):
     ndim = len(view.input_shapes[0])
     over = range(ndim) if over is None else [over] if isinstance(over, int) else over
     over = {axis % ndim for axis in over}
+    _weigh(view)
     for axis, labels in view.inputs[0].items():
         if axis in over:
             view.space.freeze(labels, f"{view.name} reduces over it")
@@ -21,6 +23,16 @@ def reduction(view: CallView):
     if not getattr(view.layer, "keepdims", False):
         left = {axis - sum(at < axis for at in over): one for axis, one in left.items()}
     return [left for _ in view.output_shapes]
+
+
+def _weigh(view: CallView) -> None:
+    """Weights of an average have the shape of what they weigh, or that of its axis."""
+    first, *others = zip(view.input_shapes, view.inputs, strict=True)
+    for other in others:
+        if len(other[0]) == len(first[0]):
+            join_axes(view.space, [first, other], view.name)
+        else:
+            view.space.freeze_all(other[1], f"{view.name} weighs with it")
 
 
 @operation(*"argsort cumprod cumsum log_softmax normalize roll softmax sort sparsemax".split())

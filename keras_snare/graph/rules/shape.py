@@ -10,14 +10,14 @@ from keras_snare.graph.view import CallView
 layers = keras.layers
 
 
-@row(
-    layers.AdaptiveAveragePooling1D,
-    layers.AdaptiveAveragePooling2D,
-    layers.AdaptiveAveragePooling3D,
-    layers.AdaptiveMaxPooling1D,
-    layers.AdaptiveMaxPooling2D,
-    layers.AdaptiveMaxPooling3D,
-)
+_ADAPTIVE = [
+    getattr(layers, f"Adaptive{kind}Pooling{rank}D", None)
+    for kind in ("Average", "Max")
+    for rank in (1, 2, 3)
+]
+
+
+@row(*(one for one in _ADAPTIVE if one is not None))
 def adaptive_pooling(view: CallView):
     axis = channel_axis(view)
     view.freeze_other_axes((axis,), "pools over it")

@@ -23,6 +23,14 @@ def reshape_function(resized):
     return {"newshape": _restated(resized.layer.newshape, resized.output_shapes[0])}
 
 
+@row(("axis",), "squeeze")
+def squeeze(resized):
+    """Which axes go is settled before one of them may become single."""
+    shape = resized.sized.inputs[0][0]
+    single = tuple(axis for axis, size in enumerate(shape) if size == 1)
+    return {"axis": single if resized.layer.axis is None else resized.layer.axis}
+
+
 @row(("shape",), "broadcast_to")
 def broadcast_to(resized):
     sizes = zip(resized.layer.shape, resized.output_shapes[0], strict=True)

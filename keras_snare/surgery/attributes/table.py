@@ -72,7 +72,8 @@ def factors(*classes: type):
     """Enters a row: the variables that a cut scales, and by what, for layer classes."""
 
     def enter(rule):
-        FACTORS.update({one: rule for one in classes})
+        for layer_class in classes:
+            FACTORS[layer_class] = rule
         return rule
 
     return enter
