@@ -92,7 +92,14 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
             for variable in held
         ],
         [
-            (layer, {name: getattr(layer, name) for name in attribute_names(layer)})
+            (
+                layer,
+                {
+                    name: getattr(layer, name)
+                    for name in attribute_names(layer)
+                    if hasattr(layer, name)
+                },
+            )
             for layer in layers
         ],
         [(call.arguments, variables.stated_arguments(call.arguments)) for call in graph.calls],

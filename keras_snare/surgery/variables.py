@@ -127,6 +127,8 @@ def attention_attributes(layer, heads: int, key: int, value: int, model: int | N
     }
 
 
+# The attribute in which `Normalization` keeps the shape that it was built for.
+NORMALIZATION = "_build_input_shape"
 ATTENTION = ("_num_heads", "_key_dim", "_value_dim", "_output_shape", "_inverse_sqrt_key_dim")
 
 

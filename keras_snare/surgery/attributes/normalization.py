@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_snare.surgery import variables
 from keras_snare.surgery.attributes.table import row
 
 layers = keras.layers
@@ -40,3 +41,8 @@ def parametric_relu(resized):
 def spectral_normalization(resized):
     spec = layers.InputSpec(min_ndim=1, axes={-1: resized.input_shapes[0][-1]})
     return {"input_spec": spec, "kernel_shape": tuple(resized.layer.kernel.shape)}
+
+
+@row((variables.NORMALIZATION,), layers.Normalization)
+def normalization(resized):
+    return {variables.NORMALIZATION: resized.input_shapes[0]}

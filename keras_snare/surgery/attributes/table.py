@@ -98,7 +98,9 @@ def attribute_names(operation) -> tuple[str, ...]:
 def new_attributes(resized: Resized) -> dict:
     """Returns the attributes of an operation and their values after the cut."""
     found = _row(resized.layer)
-    return found[1](resized) if found else {}
+    changed = found[1](resized) if found else {}
+    # Which attributes a class has depends on the release of Keras.
+    return {name: value for name, value in changed.items() if hasattr(resized.layer, name)}
 
 
 def new_arguments(resized: Resized) -> tuple[tuple, dict]:

@@ -15,12 +15,19 @@ def dense(resized):
     return {"units": int(units), "input_spec": layers.InputSpec(min_ndim=2, axes={-1: int(inputs)})}
 
 
-@row(("partial_output_shape",), layers.EinsumDense)
+@row(("partial_output_shape", "full_output_shape"), layers.EinsumDense)
 def einsum_dense(resized):
-    layer = resized.layer
-    made = resized.output_shapes[0]
-    stated = zip(layer.partial_output_shape, made[-len(layer.partial_output_shape) :], strict=True)
-    return {"partial_output_shape": tuple(now if size else size for size, now in stated)}
+    layer, made = resized.layer, resized.output_shapes[0]
+
+    def now(name):
+        stated = getattr(layer, name, ())
+        sizes = zip(stated, made[len(made) - len(stated) :], strict=True)
+        return tuple(one if size else size for size, one in sizes)
+
+    return {
+        "partial_output_shape": now("partial_output_shape"),
+        "full_output_shape": now("full_output_shape"),
+    }
 
 
 def _channel_spec(layer, channels: int):
