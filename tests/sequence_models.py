@@ -106,7 +106,8 @@ def self_attention(**options):
 
 
 def cross_attention():
-    query, value = keras.Input((4, 6), name="query"), keras.Input((5, 2), name="value")
+    # Equally long, since Keras takes the scores to be square.
+    query, value = keras.Input((4, 6), name="query"), keras.Input((4, 2), name="value")
     asked, known = layers.Dense(5, name="asked")(query), layers.Dense(4, name="known")(value)
     attention = layers.MultiHeadAttention(2, 3, value_dim=4, output_shape=5, name="attention")
     found, scores = attention(asked, known, return_attention_scores=True)

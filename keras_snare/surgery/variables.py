@@ -4,6 +4,7 @@ Stands in for `variable.assign`, which refuses another shape, and for `layer.bui
 make new variables and lose the optimizer's tie to the old ones.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -123,7 +124,7 @@ def attention_attributes(layer, heads: int, key: int, value: int, model: int | N
         "_key_dim": key,
         "_value_dim": value,
         "_output_shape": layer._output_shape if model is None else (model,),
-        "_inverse_sqrt_key_dim": key**-0.5,
+        "_inverse_sqrt_key_dim": 1.0 / math.sqrt(key),
     }
 
 
@@ -139,7 +140,7 @@ def grouped_attention_attributes(heads: int, asking: int, width: int, model: int
         "num_query_heads": asking,
         "head_dim": width,
         "feature_dim": model,
-        "_inverse_sqrt_head_dim": width**-0.5,
+        "_inverse_sqrt_head_dim": 1.0 / math.sqrt(width),
     }
 
 

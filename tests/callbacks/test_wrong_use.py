@@ -113,7 +113,7 @@ def test_a_frozen_reader():
     model = digit_model(run_eagerly=True)
     model.get_layer("hidden2").trainable = False
     compiled(model)
-    message = "Layer 'hidden2', which reads the units of layer 'hidden1', is not trained"
+    message = "Layer 'hidden2', by whose weights layer 'hidden1' is scored, is not trained"
     _refused(model, SnareCallback(), UnsupportedModelError, message)
     short_fit(model, [SnareCallback(layers="hidden2", max_trials=1, eps=1.0)])
     assert widths(model) == [16, 5, 10]
@@ -123,7 +123,7 @@ def test_a_subclassed_model():
     class Own(keras.Model):
         def __init__(self):
             super().__init__()
-            self.inner = keras.layers.Dense(10, activation="softmax")
+            self.inner = keras.layers.Dense(10, activation="softmax", name="inner")
 
         def call(self, inputs):
             return self.inner(inputs)
@@ -132,7 +132,7 @@ def test_a_subclassed_model():
     with pytest.raises(UnsupportedModelError, match="'own' is not built .*give it a keras.Input"):
         short_fit(model, [SnareCallback()])
     model.predict(np.zeros((1, 64)), verbose=0)
-    message = "'own' is subclassed .*Build it with the functional API"
+    message = "no layer whose units can be cut .inner: its width is the model's output"
     _refused(model, SnareCallback(), UnsupportedModelError, message)
 
 

@@ -153,6 +153,6 @@ def test_a_frozen_reader_is_named():
     live = LiveStatistics(model, TaylorCriterion())
     with pytest.raises(
         UnsupportedModelError,
-        match="Layer 'hidden1', which reads the units of layer 'conv1', is not",
+        match="Layer 'hidden1', by whose weights layer 'conv1' is scored, is not",
     ):
         live.follow(channel_groups(model).prunable())

@@ -58,6 +58,10 @@ def bidirectional(view: CallView):
         halves.append(
             list(zip(made, through(view, inner, inputs, shapes, made, name), strict=True))
         )
+    # Keras takes both directions to be equally wide.
+    forward, backward = (half[0][1].get(len(half[0][0]) - 1) for half in halves)
+    if forward is not None and backward is not None and len(forward) == len(backward):
+        view.space.join(forward, backward)
     merged = _merged(view, [half[0] for half in halves])
     return [*merged, *(axes for half in halves for _, axes in half[1:])]
 
