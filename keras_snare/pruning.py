@@ -25,7 +25,7 @@ def prune(
     Use it on a trained model, and fine-tune afterwards; `SnareCallback` finds the share by itself.
 
     Args:
-        model: a built Sequential or functional Keras model; compiled, if the criterion needs
+        model: a built Keras model, as `channel_groups` takes it; compiled, if the criterion needs
             gradients.
         amount: float, share of the units to remove, 0 < amount < 1. At least one unit of each layer
             stays.

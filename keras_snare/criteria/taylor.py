@@ -10,7 +10,9 @@ from keras_snare.criteria.evidence import ChannelEvidence
 class TaylorCriterion(Criterion):
     """Mean over the examples of |mean over positions of activation times gradient|.
 
-    The default. With data (`scoring_data`, or `data=` of `prune`) it is exact, example by example.
+    The default. With data (`scoring_data`, or `data=` of `prune`) it is exact, example by example,
+    except for channels that some weight reads inside of a layer, such as the units of a recurrent
+    layer and the heads of an attention layer: they are scored batch by batch, as without data.
     Inside `SnareCallback` without such data it is collected from the training step: the sum over a
     batch of activation times gradient follows from the gradients of the weights that read the unit,
     which the step computes anyway, and the batch takes the place of the example.

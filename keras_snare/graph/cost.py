@@ -67,14 +67,15 @@ def cost(model) -> ModelCost:
     """Counts what a model costs, layer by layer.
 
     Args:
-        model: a built Sequential or functional Keras model.
+        model: a built Keras model: Sequential, functional, or subclassed with a `call` that runs on
+            symbolic inputs.
 
     Returns:
         `ModelCost`. FLOPs are those of one example in inference, a multiply-add counted as two;
         layers without a rule count no FLOPs.
 
     Raises:
-        UnsupportedModelError: when the model has no graph (not built, or subclassed).
+        UnsupportedModelError: when no graph of the model is to be had.
 
     Example:
 

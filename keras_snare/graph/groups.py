@@ -188,13 +188,14 @@ def channel_groups(model) -> ChannelGroups:
     for what cannot be cut, the reason.
 
     Args:
-        model: a built Sequential or functional Keras model.
+        model: a built Keras model: Sequential, functional, or subclassed with a `call` that runs on
+            symbolic inputs.
 
     Returns:
         `ChannelGroups`, one `ChannelGroup` per set of coupled layers.
 
     Raises:
-        UnsupportedModelError: when the model has no graph (not built, or subclassed).
+        UnsupportedModelError: when no graph of the model is to be had.
 
     Example:
 

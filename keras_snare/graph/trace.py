@@ -20,7 +20,8 @@ def functional_form(model) -> Any:
     """Returns the functional graph behind a model.
 
     Raises:
-        UnsupportedModelError: when the model has none, because it is not built or subclassed.
+        UnsupportedModelError: when there is none, because the model is not built or its `call` does
+            not run on symbolic inputs.
     """
     if not isinstance(model, keras.Model):
         raise UnsupportedModelError(
@@ -48,7 +49,7 @@ def _symbolic_form(model) -> keras.Function:
     try:
         inputs = _symbolic_inputs(model)
         return keras.Function(inputs, model.call(*inputs))
-    except Exception as error:
+    except Exception as error:  # A user's code may fail in any way.
         raise UnsupportedModelError(
             f"Model {model.name!r} is subclassed ({type(model).__name__}), and its call does not "
             f"run on symbolic inputs ({type(error).__name__}: {error}). Write it with Keras layers "
@@ -155,10 +156,11 @@ def _first_argument(arguments) -> Any:
 
 
 def trace(model, lay_open: bool = True) -> Trace:
-    """Reads the graph of a Sequential or functional model. No weight is read.
+    """Reads the graph of a model. No weight is read.
 
     Args:
-        model: a built Sequential or functional Keras model.
+        model: a built Keras model: Sequential, functional, or subclassed with a `call` that runs on
+            symbolic inputs.
         lay_open: bool, whether the calls of nested models stand in the place of theirs.
     """
     functional = functional_form(model)

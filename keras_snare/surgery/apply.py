@@ -97,7 +97,7 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool =
     layers and its variables stay the objects that they are. Training goes on with the next step.
 
     Args:
-        model: a built Sequential or functional Keras model.
+        model: a built Keras model, as `channel_groups` takes it.
         plan: `PrunePlan`, or a mapping from layer names to the indices of the units that stay.
         fold_constants: bool, whether readers keep, in their biases, what the removed units gave
             them with no input at all, such as the 0.5 of a sigmoid.

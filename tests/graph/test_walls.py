@@ -130,6 +130,10 @@ WALLS = {
         lambda x: ops.minimum(x, VECTOR),
         "minimum joins it with a tensor of fixed width",
     ),
+    "limits for each channel": (
+        lambda x: ops.clip(x, -VECTOR, VECTOR),
+        "clips each of its channels by a fixed number",
+    ),
     "scale for each channel": (
         lambda x: layers.Rescaling(VECTOR.tolist(), name="wall")(x),
         "wall scales each of its channels by a fixed number",

@@ -38,6 +38,12 @@ def recurrence_with_a_mask(one, other):
     return layers.GRU(5)(one, mask=ops.any(other > 0, axis=1))
 
 
+def both_directions_with_a_mask_and_states(one, other):
+    state = layers.GlobalAveragePooling1D()(one)
+    both = layers.Bidirectional(layers.GRU(int(state.shape[-1])))
+    return both(one, initial_state=[state, state], mask=ops.any(other > 0, axis=1))
+
+
 def pooling_with_a_mask(one, other):
     return layers.GlobalAveragePooling1D()(one, mask=ops.any(other > 0, axis=1))
 
@@ -61,6 +67,7 @@ BUILDS = {
         lambda one, other: ops.average(one, axis=1, weights=ops.exp(other))
     ),
     "mask of attention": lambda: between(attention_with_a_mask),
+    "mask of both directions": lambda: between(both_directions_with_a_mask_and_states),
     "mask of scores": lambda: between(attention_scores_with_a_mask),
     "mask of pooling": lambda: between(pooling_with_a_mask),
     "mask of recurrence": lambda: between(recurrence_with_a_mask),

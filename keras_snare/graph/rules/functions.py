@@ -1,7 +1,16 @@
 """Functions of `keras.ops` that compute every element from that element alone."""
 
+import numpy as np
+
 from keras_snare.graph.rules.table import operation
 from keras_snare.graph.view import CallView
+
+
+@operation("clip")
+def clip(view: CallView):
+    if np.ndim(view.layer.x_min) or np.ndim(view.layer.x_max):
+        view.freeze_other_axes((), "clips each of its channels by a fixed number")
+    return elementwise(view)
 
 
 @operation(

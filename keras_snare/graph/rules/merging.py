@@ -28,7 +28,7 @@ def merge(view: CallView):
 
 @operation(
     *"""add arctan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
-    copysign divide divide_no_nan equal floor_divide fmax fmin fmod gcd greater greater_equal
+    divide divide_no_nan equal floor_divide fmax fmin fmod gcd greater greater_equal
     heaviside hypot isclose lcm ldexp left_shift less less_equal logaddexp logaddexp2 logical_and
     logical_or logical_xor maximum minimum mod multiply nextafter not_equal power right_shift
     subtract true_divide where""".split()

@@ -73,18 +73,19 @@ def _cell(view: CallView, cell, incoming: AxisLabels, number: int | None) -> Lab
     return units
 
 
-def initial_states(view: CallView) -> list[AxisLabels]:
-    """The inputs behind the first that start the states; what masks the steps stays whole."""
+def initial_states(view: CallView) -> list[int]:
+    """Numbers of the inputs that start the states; what masks the steps is kept whole."""
     mask = None if view.call is None else view.arguments().get("mask")
     at = view.place(mask) if isinstance(mask, keras.KerasTensor) else None
     if at is not None:
         view.space.freeze_all(view.inputs[at], f"{view.name} is masked by it")
-    return [axes for place, axes in enumerate(view.inputs) if place not in (0, at)]
+    return [place for place in range(len(view.inputs)) if place not in (0, at)]
 
 
 def _outputs(view: CallView, states: list[Labels], units: Labels) -> list[AxisLabels]:
     layer = view.layer
-    for given, state in zip(initial_states(view), states, strict=False):
+    for place, state in zip(initial_states(view), states, strict=False):
+        given = view.inputs[place]
         # An initial state of fixed width holds the units that it starts.
         if 1 in given:
             view.space.join(given[1], state)

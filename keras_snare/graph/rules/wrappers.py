@@ -5,6 +5,7 @@ import keras
 from keras_snare.graph.channels import join_axes
 from keras_snare.graph.rules.merging import concatenated
 from keras_snare.graph.rules.operands import Operand
+from keras_snare.graph.rules.recurrence import initial_states
 from keras_snare.graph.rules.table import NOT_WRAPPED, row, rule_for
 from keras_snare.graph.view import CallView
 
@@ -48,11 +49,11 @@ def spectral_normalization(view: CallView):
 def bidirectional(view: CallView):
     layer = view.layer
     halves = []
-    states = len(view.inputs[1:]) // 2
+    states = initial_states(view)
     for at, inner in enumerate((layer.forward_layer, layer.backward_layer)):
-        given = slice(1 + at * states, 1 + (at + 1) * states)
-        inputs = [view.inputs[0], *view.inputs[given]]
-        shapes = [view.input_shapes[0], *view.input_shapes[given]]
+        given = states[at * len(states) // 2 : (at + 1) * len(states) // 2]
+        inputs = [view.inputs[0], *(view.inputs[place] for place in given)]
+        shapes = [view.input_shapes[0], *(view.input_shapes[place] for place in given)]
         made = _output_shapes(view, inner)
         name = ("forward", "backward")[at]
         halves.append(
