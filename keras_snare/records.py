@@ -63,6 +63,23 @@ class PrunePlan:
         keep = {str(name): _indices(str(name), indices) for name, indices in self.keep.items()}
         object.__setattr__(self, "keep", keep)
 
+    def then(self, later: "PrunePlan") -> "PrunePlan":
+        """Returns the plan that does both, one after the other, if each names every layer it cuts.
+
+        Args:
+            later: a plan for the model that this one leaves.
+
+        Example:
+
+        >>> PrunePlan({"conv1": [0, 2, 5]}).then(PrunePlan({"conv1": [1, 2]})).keep
+        {'conv1': (2, 5)}
+        """
+        stayed = {
+            layer: tuple(self.keep[layer][at] for at in kept) if layer in self.keep else kept
+            for layer, kept in later.keep.items()
+        }
+        return PrunePlan({**self.keep, **stayed})
+
     def to_json(self) -> str:
         """Returns the plan as a JSON object, to be read by `from_json`."""
         return json.dumps({"keep": {name: list(kept) for name, kept in self.keep.items()}})

@@ -29,6 +29,7 @@ PRIVATE_NAMES = {
     "_build_shapes_dict",
     "_functional",
     "_inbound_nodes",
+    "_initial_epoch",
     "_keras_history",
     "_layers",
     "_nodes",

@@ -1,6 +1,7 @@
 """The best model among those that training passes through."""
 
 import math
+from typing import Any
 
 from keras_snare.search import Objective
 from keras_snare.search.scores import Statistics
@@ -29,6 +30,10 @@ class BestEpoch:
             self._snapshot = take_snapshot(self.model)
         elif self.statistics is None:
             self.statistics = statistics
+
+    def values(self) -> list[tuple[Any, Any]]:
+        """Returns the variables of the model and its optimizer, and their values at the best."""
+        return [] if self._snapshot is None else self._snapshot.pairs()
 
     def restore(self) -> None:
         """Makes the model the best one again."""

@@ -1,12 +1,13 @@
 """Mistakes that `SnareCallback` can see before any training."""
 
+import os
 import warnings
 from typing import Any
 
 import keras
 
 from keras_snare.callbacks.running_fit import RunningFit
-from keras_snare.criteria import Criterion, check_data
+from keras_snare.criteria import Criterion, check_data, get_criterion
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.policy import check_layers
 from keras_snare.search import Objective
@@ -24,6 +25,8 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
         count = getattr(settings, name)
         if isinstance(count, bool) or not isinstance(count, int) or count < least:
             raise ValueError(f"`{name}` is an integer, {least} or more. Received: {name}={count!r}")
+    if settings.directory is not None and not isinstance(settings.directory, (str, os.PathLike)):
+        raise TypeError(f"`directory` is a path or None. Received: {settings.directory!r}")
     for name in ("prune_inputs", "stop_when_done"):
         if not isinstance(getattr(settings, name), bool):
             raise ValueError(f"`{name}` is True or False. Received: {getattr(settings, name)!r}")
@@ -37,6 +40,18 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
             f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
             "`scoring_data=(x, y)`, or choose 'taylor' or a criterion on weights."
         )
+
+
+def course(settings: Any, objective: Objective) -> dict[str, Any]:
+    """Returns the settings that decide what a search does, to be compared when it is resumed."""
+    numbers = ("first_step", "min_step", "beta", "gamma", "round_to", "prune_inputs")
+    return {
+        "monitor": objective.monitor,
+        "mode": "max" if objective.higher else "min",
+        "eps": objective.eps,
+        "criterion": type(get_criterion(settings.criterion)).__name__,
+        **{name: getattr(settings, name) for name in numbers},
+    }
 
 
 def check_run(model, objective: Objective, fit: RunningFit | None) -> None:

@@ -7,6 +7,35 @@ from keras_snare.report import CompressionReport
 from keras_snare.search import Objective, Trial
 
 
+class Teller:
+    """Prints lines among those of `fit`.
+
+    Args:
+        verbose: 0, 1, 2, or `"auto"` to go by `fit`.
+        params: what `fit` tells its callbacks.
+    """
+
+    def __init__(self, verbose: int | str, params: dict):
+        by_fit = 1 if params.get("verbose", 1) else 0
+        self._level = by_fit if isinstance(verbose, str) else verbose
+        self._has_bar = params.get("verbose", 0) in (1, "auto")
+        self._bar = False
+
+    def epoch_began(self) -> None:
+        """A progress bar may be under way from here on."""
+        self._bar = self._has_bar
+
+    def quiet(self) -> None:
+        """The progress bar has ended its line."""
+        self._bar = False
+
+    def say(self, level: int, text: str) -> None:
+        """Prints a line from a level of `verbose` on."""
+        if self._level >= level:
+            print(f"\n{text}" if self._bar else text, flush=True)
+            self._bar = False
+
+
 def begun(epoch: int, trial: Trial, report: CompressionReport) -> str:
     """A trial begins."""
     proposal = trial.proposal
@@ -27,4 +56,14 @@ def judged(row: TrialRow, objective: Objective) -> str:
         f"Epoch {row.epoch}: trial {row.trial}: {row.layer} {row.width_before} -> "
         f"{row.width_after} - {objective.monitor}: {metric} (best {row.best:.4f}, eps "
         f"{objective.eps:g}) - parameters: {row.params:,} - {row.reason} {retrained}"
+    )
+
+
+def resumed(epoch: int, report: CompressionReport | None, directory) -> str:
+    """A stored run is taken up."""
+    if report is None:
+        return f"Epoch {epoch}: resumed from {directory}, in the warm-up"
+    return (
+        f"Epoch {epoch}: resumed from {directory}: {len(report.rows)} trials, {report.accepted} "
+        f"accepted, parameters {report.params_after:,}"
     )

@@ -1,7 +1,7 @@
 """What a callback has to know of the `fit` that it runs in, and Keras does not hand it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,14 @@ class RunningFit:
     def evaluate(self, model) -> dict[str, float] | None:
         """Evaluates the model before the first epoch.
 
-        Returns the figures under their names in `logs`, or None where the data could be read only
-        once, since `fit` needs them.
+        Returns the figures, or None where the data could be read only once, since `fit` needs
+        them.
         """
         data = self.validation_data
         if data is None or hasattr(data, "__next__"):
             return None
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        figures = model.evaluate(
+        return model.evaluate(
             x,
             y,
             sample_weight=weights,
@@ -46,7 +46,6 @@ class RunningFit:
             verbose=0,
             return_dict=True,
         )
-        return {f"val_{name}": figure for name, figure in figures.items()}
 
 
 def running_fit(model) -> RunningFit | None:
@@ -71,6 +70,14 @@ def running_fit(model) -> RunningFit | None:
     return None
 
 
+def unknown_monitor(monitor: str, logs: Iterable[str]) -> str:
+    """Says that a metric is not among those of an epoch or an evaluation."""
+    return (
+        "`monitor` is not among the logs of the epoch. Received: "
+        f"monitor={monitor!r}. Logs: {', '.join(logs) or 'none'}."
+    )
+
+
 class EvaluateAgain:
     """Repeats the evaluation that `fit` makes at the end of an epoch, on the same data.
 
@@ -79,11 +86,13 @@ class EvaluateAgain:
     Args:
         model: the model in training.
         metric: str, name of the metric in the evaluation's result, without `val_`.
+        fit: the running `fit`, which tells how to evaluate before it did so itself.
     """
 
-    def __init__(self, model, metric: str):
+    def __init__(self, model, metric: str, fit: RunningFit | None):
         self.model = model
         self.metric = metric
+        self.fit = fit
         self._arguments: tuple[tuple, dict] | None = None
 
     def attach(self) -> None:
@@ -104,9 +113,13 @@ class EvaluateAgain:
         self._arguments = None
 
     def __call__(self) -> float | None:
-        """Returns the metric of the model as it is now; None before the first evaluation."""
+        """Returns the metric of the model as it is now, or None where that is not to be had."""
         if self._arguments is None:
-            return None
+            figures = self.fit.evaluate(self.model) if self.fit is not None else None
+            if figures is not None and self.metric not in figures:
+                names = [f"val_{name}" for name in figures]
+                raise ValueError(unknown_monitor(f"val_{self.metric}", names))
+            return None if figures is None else float(figures[self.metric])
         args, kwargs = self._arguments
         quiet = {"callbacks": None, "verbose": 0, "return_dict": True}
         return float(self._evaluate(*args, **{**kwargs, **quiet})[self.metric])

@@ -19,25 +19,27 @@ class Warmup:
 
     def __init__(self, model, objective: Objective, epochs: int):
         self.model = model
-        self.remaining = max(epochs, 1)
-        self._best = BestEpoch(model, objective)
+        self.remaining = max(epochs, 1)  # 0 when the search has begun
+        self.best = BestEpoch(model, objective)
 
     @property
     def over(self) -> bool:
         """Whether the search has begun."""
         return self.remaining == 0
 
-    def given(self, metric: float) -> None:
-        """Notes the metric of the model as `fit` received it."""
+    def given(self, metric: float | None) -> None:
+        """Notes the metric of the model as `fit` received it, if it is known."""
+        if metric is None:
+            return
         # A restored model shall find the optimizer as new, too.
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        self._best.note(metric, None)
+        self.best.note(metric, None)
 
     def epoch_ended(self, metric: float, statistics: Statistics, search: SnareSearch) -> None:
         """Notes an epoch; after the last one, begins the search with the best model so far."""
         self.remaining -= 1
-        self._best.note(metric, statistics)
+        self.best.note(metric, statistics)
         if self.over:
-            self._best.restore()
-            search.begin(self._best.metric, self._best.statistics)
+            self.best.restore()
+            search.begin(self.best.metric, self.best.statistics)

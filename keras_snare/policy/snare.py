@@ -131,6 +131,14 @@ class SnarePolicy:
             step /= 2
         self.steps[refused.layer] = step
 
+    def state(self) -> dict:
+        """Returns how far the search is, as plain data for `resume`."""
+        return {"steps": dict(self.steps), "trials": self.trials}
+
+    def resume(self, state: Mapping) -> None:
+        """Goes on where `state` was taken."""
+        self.steps, self.trials = dict(state["steps"]), state["trials"]
+
     def _settle(self) -> Proposal:
         if self.pending is None:
             raise RuntimeError("There is no proposal to accept or reject; call propose() first.")

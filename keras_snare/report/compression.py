@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from rich.table import Table
 
@@ -97,9 +98,21 @@ class CompressionReport(Ratios):
         rows = [_finite(asdict(row)) for row in self.rows]
         return json.dumps({**figures, "rows": rows}, allow_nan=False)
 
+    @classmethod
+    def from_json(cls, text: str) -> "CompressionReport":
+        """Reads a report that `to_json` wrote."""
+        figures: dict[str, Any] = json.loads(text)
+        rows = [TrialRow(**_with_nan(row)) for row in figures.pop("rows")]
+        names = {one.name for one in fields(cls)}
+        return cls(**{name: one for name, one in figures.items() if name in names}, rows=rows)
+
 
 def _finite(figures: dict) -> dict:
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in figures.items()
     }
+
+
+def _with_nan(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if one is None else one for name, one in figures.items()}

@@ -10,11 +10,11 @@ import numpy as np
 
 from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
 from keras_snare.policy import Proposal, SnarePolicy, lowest, matching_groups
-from keras_snare.records import GroupSize, TrialRow
+from keras_snare.records import GroupSize, PrunePlan, TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import ScoreSource, Statistics
-from keras_snare.surgery import Snapshot, remove
+from keras_snare.surgery import Snapshot, plan_for, remove
 
 
 @dataclass(eq=False)
@@ -27,6 +27,7 @@ class Trial:
         snapshot: the model before it.
         totals: what was being collected before it.
         groups: the channel groups before it.
+        plan: the cut.
         params, flops: of the model with the cut.
         epochs: epochs of retraining so far.
     """
@@ -36,6 +37,7 @@ class Trial:
     snapshot: Snapshot
     totals: Any
     groups: ChannelGroups
+    plan: PrunePlan
     params: int = 0
     flops: int = 0
     epochs: int = 0
@@ -82,6 +84,7 @@ class SnareSearch:
         self.best = self.metric = math.nan
         self.done = False
         self.statistics: Statistics = None
+        self.plan = PrunePlan({})
         self.groups = channel_groups(model)
         self.cost = model_cost(self.groups)
         self.report = CompressionReport(
@@ -98,6 +101,25 @@ class SnareSearch:
         self.report.baseline = self.best = metric
         self.left_with(metric)
         self.statistics = statistics
+
+    def resume(
+        self, report: CompressionReport, policy: dict, plan: PrunePlan, statistics: Statistics
+    ) -> None:
+        """Goes on with what an earlier search left; the model has been cut by `plan`.
+
+        Args:
+            report: of the search so far, at least begun.
+            policy: what `SnarePolicy.state` returned.
+            plan: what was cut since the base.
+            statistics: what the scores of the next cut come from.
+        """
+        self.policy.resume(policy)
+        self.report, self.plan, self.statistics = report, plan, statistics
+        self.best, self.metric = (
+            math.nan if figure is None else figure for figure in (report.best, report.metric)
+        )
+        self.done = report.finished
+        self._look_again()
 
     def advance(self, epoch: int) -> None:
         """Makes the next cut; those that need no retraining are accepted on the way.
@@ -162,7 +184,8 @@ class SnareSearch:
         before, totals = self.groups, self.source.totals
         snapshot = remove(self.model, before, removed)
         width = proposal.width - len(removed)
-        self.trial = trial = Trial(proposal, width, snapshot, totals, before)
+        plan = plan_for(before, removed)
+        self.trial = trial = Trial(proposal, width, snapshot, totals, before, plan)
         self._look_again()
         trial.params, trial.flops = self.cost.params, self.cost.flops
         self.source.follow(self._chosen())
@@ -185,6 +208,7 @@ class SnareSearch:
         trial = self._running()
         self.trial = None
         self.policy.accept()
+        self.plan = self.plan.then(trial.plan)
         self.statistics = statistics
         row = self._row(trial, epoch, metric, True, "accepted")
         self.left_with(metric)

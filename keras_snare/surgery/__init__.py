@@ -2,14 +2,17 @@
 
 from keras_snare.surgery.apply import plan_for, remove, removed_channels, shrink, width_changes
 from keras_snare.surgery.inputs import InputSelection
-from keras_snare.surgery.optimizers import UnreducedGradients
+from keras_snare.surgery.optimizers import UnreducedGradients, built_optimizer
 from keras_snare.surgery.registration import register_layer
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
+from keras_snare.surgery.variables import begin_at_epoch
 
 __all__ = [
     "InputSelection",
     "Snapshot",
     "UnreducedGradients",
+    "begin_at_epoch",
+    "built_optimizer",
     "plan_for",
     "register_layer",
     "remove",

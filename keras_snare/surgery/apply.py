@@ -227,11 +227,14 @@ def width_changes(groups: ChannelGroups, removed: np.ndarray) -> tuple[WidthChan
 
 
 def plan_for(groups: ChannelGroups, removed: np.ndarray) -> PrunePlan:
-    """Returns the plan that removes the given channels, by the first layers that have them."""
-    keep, missing = {}, set(removed.tolist())
-    for layer in (layer for group in groups for layer in group.layers):
-        units = groups.units(layer)
-        if missing.intersection(units.tolist()):
-            keep[layer] = np.flatnonzero(~np.isin(units, removed)).tolist()
-            missing.difference_update(units.tolist())
-    return PrunePlan(keep)
+    """Returns the plan that removes the given channels; it names every layer that loses units."""
+    stays = {
+        layer: ~np.isin(groups.units(layer), removed) for group in groups for layer in group.layers
+    }
+    return PrunePlan(
+        {
+            layer: tuple(np.flatnonzero(stay).tolist())
+            for layer, stay in stays.items()
+            if not stay.all()
+        }
+    )

@@ -153,6 +153,14 @@ GROUPED_ATTENTION = (
 )
 
 
+def begin_at_epoch(model, epoch: int | None) -> None:
+    """Has the running `fit`, or the next one, begin at an epoch, as `BackupAndRestore` does.
+
+    None, and 0, leave it to the `initial_epoch` of `fit`.
+    """
+    model._initial_epoch = epoch
+
+
 _GRAPH = (
     "_inputs_struct",
     "_outputs_struct",

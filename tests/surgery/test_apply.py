@@ -25,10 +25,27 @@ def test_plan_of_a_removal_removes_the_same(name, data):
     assert again.tolist() == removed.tolist()
 
 
-def test_plan_names_as_few_layers_as_it_takes():
+def test_plan_names_every_layer_that_loses_units():
     groups = channel_groups(models.build("residual"))
     removed = removed_channels(groups, keras_snare.PrunePlan({"branch": [1, 3], "inner": [0]}))
-    assert plan_for(groups, removed).keep == {"stem": (1, 3), "inner": (0,)}
+    expected = {"stem": (1, 3), "branch": (1, 3), "inner": (0,)}
+    assert plan_for(groups, removed).keep == expected
+
+
+@pytest.mark.parametrize("name", BRANCHED)
+@given(data=st.data())
+@settings(max_examples=10)
+def test_two_cuts_are_the_one_that_both_plans_make(name, data):
+    twice, once = models.build(name), models.build(name)
+    done = keras_snare.PrunePlan({})
+    for _ in range(2):
+        groups = channel_groups(twice)
+        removed = removed_channels(groups, data.draw(cuts.plans(groups)))
+        done = done.then(plan_for(groups, removed))
+        remove(twice, groups, removed)
+    keras_snare.shrink(once, done)
+    for first, second in zip(twice.get_weights(), once.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_plan_names_the_second_part_of_a_group():

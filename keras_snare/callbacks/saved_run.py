@@ -1,0 +1,218 @@
+"""A run on disk: what a killed training goes on from."""
+
+import math
+import os
+from typing import Any
+
+from keras_snare.callbacks.best_epoch import BestEpoch
+from keras_snare.callbacks.warmup import Warmup
+from keras_snare.errors import SnapshotError
+from keras_snare.graph import channel_groups
+from keras_snare.records import PrunePlan
+from keras_snare.report import CompressionReport
+from keras_snare.search import (
+    RunDirectory,
+    SnareSearch,
+    StoredValues,
+    fingerprint,
+    held_variables,
+    random_states,
+    store_values,
+)
+from keras_snare.surgery import remove, removed_channels, take_snapshot
+
+
+class SavedRun:
+    """Writes a search to a directory as it goes, and goes on with one that is there.
+
+    Args:
+        path: the directory.
+        model: the model that `fit` was given: as it was at the beginning of the stored run, or as
+            the run left it.
+        settings: what decides the course of the search, as plain data.
+
+    Attributes:
+        epoch: int, epochs that the stored run was trained for; 0 when there is none.
+        report: `CompressionReport` of the stored run, None when its search has not begun.
+
+    Raises:
+        SnapshotError: when the stored run is damaged, or of another model or other settings.
+    """
+
+    def __init__(self, path: str | os.PathLike, model, settings: dict[str, Any]):
+        self.directory = RunDirectory(path)
+        self.model = model
+        self.settings = settings
+        self.epoch = 0
+        self.report: CompressionReport | None = None
+        self._given = self._base = fingerprint(model)
+        self._accepted: list[dict] = []
+        self._network: dict | None = None
+        self._values: dict[str, StoredValues] = {}
+        self._found = self.directory.read()
+        if self._found is not None:
+            self._read(self._found)
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a stored run that has not been taken up yet."""
+        return self._found is not None
+
+    def _read(self, record: dict) -> None:
+        """Takes in all that is stored, so that nothing of it can be missing later."""
+        self._check(record)
+        self.epoch, self._base = record["epoch"], record["base"]
+        self._accepted, self._network = record["accepted"], record["network"]
+        for name in ("network", "best"):
+            if record[name] is not None:
+                self._values[name] = StoredValues.read(record[name], self.directory)
+        self._statistics = {
+            name: self._read_statistics(record[name]) for name in ("search", "best")
+        }
+        if record["search"] is not None:
+            self.report = CompressionReport.from_json(record["search"]["report"])
+
+    def _check(self, record: dict) -> None:
+        file = self.directory.record_path
+        if self._given not in (record["base"], record["network"]["fingerprint"]):
+            raise SnapshotError(
+                f"{file} is the run of another model: {self.model.name!r} is neither as that run "
+                "found its model nor as it left it. Build the same model (in one process, after "
+                "keras.utils.clear_session(), so that layers have the same names), or give another "
+                "directory."
+            )
+        for name, stored in record["settings"].items():
+            if self.settings[name] != stored:
+                raise SnapshotError(
+                    f"{file} is a run with {name}={stored!r}. Received: {name}="
+                    f"{self.settings[name]!r}. Give the same, or another directory."
+                )
+
+    def _read_statistics(self, record: dict | None) -> dict | None:
+        stored = record and record["statistics"]
+        return stored and {name: self.directory.get(one) for name, one in stored.items()}
+
+    def resume(self, search: SnareSearch, warmup: Warmup) -> BestEpoch | None:
+        """Makes model and search what the stored run left.
+
+        Returns the best epoch since the search was over, or None.
+
+        Raises:
+            SnapshotError: when the optimizer is another one; the model is as it was then.
+        """
+        record = self._found
+        assert record is not None, "there is a stored run to resume"
+        undo = take_snapshot(self.model)
+        try:
+            return self._resume(record, search, warmup)
+        except BaseException:
+            undo.restore()
+            raise
+        finally:
+            self._found = None
+            self._values = {}
+
+    def _resume(self, record: dict, search: SnareSearch, warmup: Warmup) -> BestEpoch | None:
+        plan = PrunePlan(record["network"]["keep"])
+        if plan.keep and self._given == record["base"]:
+            groups = channel_groups(self.model)
+            remove(self.model, groups, removed_channels(groups, plan))
+        if self.report is not None:
+            search.resume(self.report, record["search"]["policy"], plan, self._statistics["search"])
+        best = BestEpoch(self.model, search.objective)
+        if record["best"] is not None:
+            self._values["best"].put_into(held_variables(self.model), self.directory)
+            metric = record["best"]["metric"]
+            best.note(math.nan if metric is None else metric, self._statistics["best"])
+        warmup.remaining = record["warmup"]
+        self._values["network"].put_into(held_variables(self.model), self.directory)
+        for variable, state in zip(random_states(self.model), record["random"], strict=True):
+            variable.assign(self.directory.get(state))
+        if not warmup.over:
+            warmup.best = best
+            return None
+        return best if record["best"] is not None else None
+
+    def save(
+        self, epoch: int, search: SnareSearch, warmup: Warmup, afterwards: BestEpoch | None
+    ) -> None:
+        """Stores the run as it is between two trials.
+
+        Args:
+            epoch: int, epochs of training so far.
+            search: the search; what it accepted is in the model.
+            warmup: the epochs before it.
+            afterwards: the best epoch since the search was over, or None.
+
+        Raises:
+            SnapshotError: when the directory cannot be written.
+        """
+        rows = search.report.rows
+        rejected = bool(rows) and not rows[-1].accepted and not search.done
+        if self._network is None or not rejected:
+            self._network = self._store_network(search)
+            self._note_accepted(search, warmup)
+        best = afterwards or (None if warmup.over else warmup.best)
+        self.directory.write(
+            {
+                "settings": self.settings,
+                "base": self._base,
+                "epoch": epoch,
+                "warmup": warmup.remaining,
+                "search": self._store_search(search) if warmup.over else None,
+                "network": self._network,
+                "best": best and self._store_best(best),
+                "accepted": self._accepted,
+                "random": [self.directory.put(one.numpy()) for one in random_states(self.model)],
+            }
+        )
+
+    def _store_network(self, search: SnareSearch) -> dict:
+        held = [(variable, variable.value) for variable in held_variables(self.model)]
+        keep = {layer: list(kept) for layer, kept in search.plan.keep.items()}
+        stored = store_values(held, self.directory)
+        return {"keep": keep, "fingerprint": fingerprint(self.model), **stored}
+
+    def _note_accepted(self, search: SnareSearch, warmup: Warmup) -> None:
+        """Adds the network to those that were accepted; it is the first when the search begins."""
+        assert self._network is not None, "the network was stored"
+        trial = max((row.trial for row in search.report.rows if row.accepted), default=0)
+        if not warmup.over or (self._accepted and trial <= self._accepted[-1]["trial"]):
+            return
+        weights = len(self.model.weights)
+        self._accepted.append(
+            {
+                "trial": trial,
+                "metric": _stored(search.metric),
+                "params": search.cost.params,
+                "flops": search.cost.flops,
+                "keep": self._network["keep"],
+                "names": self._network["names"][:weights],
+                "values": self._network["values"][:weights],
+            }
+        )
+
+    def _store_search(self, search: SnareSearch) -> dict:
+        return {
+            "policy": search.policy.state(),
+            "report": search.report.to_json(),
+            "statistics": self._store_statistics(search.statistics),
+        }
+
+    def _store_best(self, best: BestEpoch) -> dict | None:
+        values = best.values()
+        if not values:
+            return None
+        return {
+            "metric": _stored(best.metric),
+            "statistics": self._store_statistics(best.statistics),
+            **store_values(values, self.directory),
+        }
+
+    def _store_statistics(self, statistics: dict | None) -> dict | None:
+        return statistics and {name: self.directory.put(one) for name, one in statistics.items()}
+
+
+def _stored(metric: float) -> float | None:
+    """A metric as JSON has it."""
+    return metric if math.isfinite(metric) else None
