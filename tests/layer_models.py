@@ -1,8 +1,19 @@
 """Layers that stand between one that makes channels and one that reads them."""
 
 import keras
+import numpy as np
 
 layers = keras.layers
+
+RAMP = np.arange(5.0)
+LIST = [0.5, 1.0, 1.5, 2.0, 2.5]
+
+
+def adapted(layer, shape=(3, 3, 5)):
+    """The layer with statistics of random images of five channels."""
+    layer.adapt(np.random.default_rng(0).normal(size=(20, *shape)) * (RAMP + 1) + RAMP)
+    return layer
+
 
 # name -> (rank, what makes the layer)
 LAYERS = {
@@ -39,6 +50,10 @@ LAYERS = {
     "max_pooling_1d": (1, lambda: layers.MaxPooling1D(2)),
     "max_pooling_2d": (2, lambda: layers.MaxPooling2D(2, strides=1)),
     "max_pooling_3d": (3, lambda: layers.MaxPooling3D(2)),
+    "normalization_adapted": (2, lambda: adapted(layers.Normalization())),
+    "normalization_of_channels": (1, lambda: layers.Normalization(mean=LIST, variance=LIST)),
+    "normalization_of_two_axes": (1, lambda: adapted(layers.Normalization((1, 2)), (3, 5))),
+    "normalization_inverted": (0, lambda: layers.Normalization(-1, LIST, LIST, invert=True)),
     "normalization": (0, lambda: layers.Normalization(axis=None, mean=0.1, variance=2.0)),
     "prelu": (2, lambda: layers.PReLU("uniform")),
     "prelu_shared": (2, lambda: layers.PReLU("uniform", shared_axes=[1, 2])),

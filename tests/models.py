@@ -239,9 +239,13 @@ CHANGED_IN_TRAINING = ("spectral_normalization",)
 
 
 def randomize(model, seed=0):
-    """Gives every weight a value of its own, variances positive ones."""
+    """Gives every weight a value of its own, variances positive ones; statistics of data stay."""
     random = np.random.default_rng(seed)
+    adapted = [one for one in model.layers if isinstance(one, layers.Normalization)]
+    statistics = {id(weight) for layer in adapted for weight in layer.weights}
     for weight in model.weights:
+        if id(weight) in statistics:
+            continue
         values = random.uniform(-0.6, 0.6, weight.shape)
         weight.assign(np.abs(values) + 0.5 if weight.name == "moving_variance" else values)
     return model

@@ -110,7 +110,7 @@ class EvaluateAgain:
     def detach(self) -> None:
         """Leaves the model as it was."""
         vars(self.model).pop("evaluate", None)
-        self._arguments = None
+        self._arguments = self.fit = None
 
     def __call__(self) -> float | None:
         """Returns the metric of the model as it is now, or None where that is not to be had."""

@@ -128,9 +128,19 @@ def attention_attributes(layer, heads: int, key: int, value: int, model: int | N
     }
 
 
-# The attribute in which `Normalization` keeps the shape that it was built for.
-NORMALIZATION = "_build_input_shape"
+# The attributes in which `Normalization` keeps the shapes that it was built for.
+NORMALIZATION = ("_build_input_shape", "_mean_and_var_shape", "_broadcast_shape")
 ATTENTION = ("_num_heads", "_key_dim", "_value_dim", "_output_shape", "_inverse_sqrt_key_dim")
+
+
+def normalization_attributes(layer, input_shape: tuple) -> dict:
+    """The attributes in which `Normalization` keeps the shapes of its input and its statistics."""
+    axes = {axis % len(input_shape) for axis in layer.axis}
+    return {
+        "_build_input_shape": input_shape,
+        "_mean_and_var_shape": tuple(input_shape[axis] for axis in sorted(axes)),
+        "_broadcast_shape": [size if axis in axes else 1 for axis, size in enumerate(input_shape)],
+    }
 
 
 def grouped_attention_attributes(heads: int, asking: int, width: int, model: int) -> dict:

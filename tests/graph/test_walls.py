@@ -142,9 +142,9 @@ WALLS = {
         lambda x: layers.Rescaling(2.0, VECTOR.tolist(), name="wall")(x),
         "wall scales each of its channels by a fixed number",
     ),
-    "statistics of each channel": (
-        lambda x: layers.Normalization(mean=VECTOR, variance=VECTOR, name="wall")(x),
-        "wall normalises each of its channels by fixed statistics",
+    "statistics of some axes": (
+        lambda x: layers.Normalization(axis=(1, 2), mean=VECTOR, variance=VECTOR, name="wall")(x),
+        "wall normalises several axes by the statistics of some",
     ),
     "reshape across channels": (
         lambda x: ops.reshape(x, (-1, 5, 4)),

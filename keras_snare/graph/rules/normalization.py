@@ -86,7 +86,15 @@ def rescaling(view: CallView):
 
 @row(layers.Normalization)
 def normalization(view: CallView):
-    if view.layer.axis:
-        view.freeze_other_axes((), "normalises each of its channels by fixed statistics")
+    layer = view.layer
+    if layer.input_mean is not None and np.ndim(layer.input_mean) not in (0, len(layer.axis)):
+        view.freeze_other_axes((), "normalises several axes by the statistics of some")
+    for position, axis in enumerate(sorted(view.axis(axis) for axis in layer.axis)):
+        labels = view.inputs[0].get(axis)
+        if layer.input_mean is None:
+            view.bind(layer.adapt_mean, position, labels)
+            view.bind(layer.adapt_variance, position, labels)
+        else:
+            view.state(axis, labels)
     view.count_elements(view.inputs[0], view.output_shapes[0], 2)
     return [view.inputs[0]]

@@ -1,6 +1,7 @@
 """Layers that state what they are given."""
 
 import keras
+import numpy as np
 
 from keras_snare.surgery import variables
 from keras_snare.surgery.attributes.table import row
@@ -43,6 +44,28 @@ def spectral_normalization(resized):
     return {"input_spec": spec, "kernel_shape": tuple(resized.layer.kernel.shape)}
 
 
-@row((variables.NORMALIZATION,), layers.Normalization)
+@row(
+    ("mean", "variance", "input_mean", "input_variance", *variables.NORMALIZATION),
+    layers.Normalization,
+)
 def normalization(resized):
-    return {variables.NORMALIZATION: resized.input_shapes[0]}
+    layer, (shape, axes) = resized.layer, resized.sized.inputs[0]
+    own = sorted(axis % len(shape) for axis in layer.axis)
+    kept = {axis: np.flatnonzero(resized.kept(shape, axes, axis)) for axis in own if axis in axes}
+    changed = variables.normalization_attributes(layer, resized.input_shapes[0])
+    for name in ("mean", "variance"):
+        # The layer computes with this, which has all axes of the input ...
+        statistic = keras.ops.convert_to_numpy(getattr(layer, name))
+        changed[name] = keras.ops.convert_to_tensor(_taken(statistic, kept))
+        # ... and saves that, which has its own alone, if it was given to the layer.
+        given = getattr(layer, f"input_{name}")
+        if np.ndim(given) == len(own):
+            places = {own.index(axis): positions for axis, positions in kept.items()}
+            changed[f"input_{name}"] = _taken(np.asarray(given), places).tolist()
+    return changed
+
+
+def _taken(array: np.ndarray, kept: dict[int, np.ndarray]) -> np.ndarray:
+    for axis, positions in kept.items():
+        array = array.take(positions, axis=axis)
+    return array
