@@ -18,7 +18,7 @@ from keras_snare.graph import channel_groups, cost
 from keras_snare.pruning import prune
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
 from keras_snare.report import CompressionReport
-from keras_snare.surgery import register_layer, shrink
+from keras_snare.surgery import register_layer, save_model, shrink
 
 __version__ = "0.1.0"
 
@@ -40,5 +40,6 @@ __all__ = [
     "prune",
     "register_criterion",
     "register_layer",
+    "save_model",
     "shrink",
 ]

@@ -3,8 +3,14 @@
 from keras_snare.graph.calls import Call, Trace
 from keras_snare.graph.channels import AxisLabels
 from keras_snare.graph.cost import LayerCost, ModelCost, cost, group_sizes, model_cost, saving
-from keras_snare.graph.groups import ChannelGroup, ChannelGroups, Member, channel_groups
-from keras_snare.graph.trace import trace
+from keras_snare.graph.groups import (
+    ChannelGroup,
+    ChannelGroups,
+    Member,
+    channel_groups,
+    find_groups,
+)
+from keras_snare.graph.reader import trace
 from keras_snare.graph.view import PRODUCER, READER, THROUGH, Binding, CallView, Sized, axis_key
 
 __all__ = [
@@ -25,6 +31,7 @@ __all__ = [
     "axis_key",
     "channel_groups",
     "cost",
+    "find_groups",
     "group_sizes",
     "model_cost",
     "saving",

@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import keras
+
+from keras_snare.graph.opening import Place, calling
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,10 +18,13 @@ class Call:
 
     Args:
         operation: the Keras operation.
-        name: str, its name, behind those of the nested models that it lies in: `"encoder/dense"`.
+        name: str, its name, behind those of the models and layers that it lies in:
+            `"encoder/dense"`.
         inputs, outputs: keys of the tensors that it reads and writes, in order.
         arguments: Keras's record of the call, filled with values to run it.
         keys: id of each symbolic tensor among the arguments to its key.
+        place: whether the model runs this very call, and in which layer's code it stands.
+        closed: str, why the operation was not laid open, if it was tried.
     """
 
     operation: Any
@@ -27,6 +33,8 @@ class Call:
     outputs: tuple[int, ...]
     arguments: Any
     keys: dict[int, int]
+    place: Place = field(default_factory=Place)
+    closed: str = ""
 
     def filled(self, values: dict[int, Any]) -> tuple[tuple, dict]:
         """The arguments of the call with values, by tensor key, in the place of its tensors."""
@@ -43,6 +51,27 @@ class Call:
         if "training" in self._parameters:
             kwargs = {**kwargs, "training": training}
         return keras.tree.flatten(self.operation(*args, **kwargs))
+
+    def replaced(self, args: tuple, kwargs: dict, read: Callable) -> tuple[tuple, dict]:
+        """The arguments of a running call, those that are tensors in the graph handed to `read`."""
+        given, values = self.arguments, {}
+
+        def hand_over(symbol, value):
+            if not isinstance(symbol, keras.KerasTensor) or value is None:
+                return value
+            key = self.keys[id(symbol)]
+            if key not in values:
+                values[key] = read(self, key, value)
+            return values[key]
+
+        def each(symbols, value):
+            pairs = keras.tree.flatten(symbols), keras.tree.flatten(value)
+            if len(pairs[0]) != len(pairs[1]):
+                return value
+            return keras.tree.pack_sequence_as(value, list(map(hand_over, *pairs)))
+
+        named = {name: each(given.kwargs.get(name), value) for name, value in kwargs.items()}
+        return (*map(each, given.args, args), *args[len(given.args) :]), named
 
     @cached_property
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -69,31 +98,37 @@ class Trace:
         calls: every call, each after those whose results it reads.
         inputs, outputs: keys of the model's own input and output tensors.
         tensors: key to the symbolic tensors that stand for it: one, and where it enters or leaves
-            a nested model, those of the nested model too.
+            a nested model or a layer that was laid open, those of its graph too.
+        shapes: key to the shape of the tensor, batch axis first.
         structure: the model's outputs in their structure.
-        nested: the nested models, as calls.
+        nested: the nested models and the layers that were laid open, as calls.
+        opened: of these the layers, those within others left out.
         recorded: whether the model runs this very graph, so that what calls state in it can be
             changed; otherwise it was read of a `call` in Python.
         twins: pairs of keys that one symbolic tensor stands for, since its model is used twice.
+        read: id of each variable that code of a layer reads by itself, and the name of the layer.
     """
 
     calls: tuple[Call, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     tensors: dict[int, list[Any]]
+    shapes: dict[int, tuple[int | None, ...]]
     structure: Any
     nested: tuple[Call, ...] = ()
+    opened: tuple[Call, ...] = ()
     twins: tuple[tuple[int, int], ...] = ()
     recorded: bool = True
+    read: Mapping[int, str] = field(default_factory=dict)
 
     def shape(self, key: int) -> tuple[int | None, ...]:
         """Shape of a tensor, batch axis first."""
-        return tuple(self.tensors[key][0].shape)
+        return self.shapes[key]
 
     def run(
         self, inputs: list[Any], read: Callable[[Call, int, Any], Any], training: bool = False
     ) -> list[Any]:
-        """Runs the graph on values.
+        """Runs the graph on values; a layer that was laid open runs as it is.
 
         Args:
             inputs: one value per model input.
@@ -105,7 +140,37 @@ class Trace:
             The model's outputs, flat.
         """
         values = dict(zip(self.inputs, inputs, strict=True))
+        inside: dict[int, list[Call]] = {at: [] for at in range(len(self.opened))}
         for call in self.calls:
-            seen = {key: read(call, key, values[key]) for key in call.inputs}
-            values.update(zip(call.outputs, call.run(seen, training), strict=True))
+            if call.place.within is not None:
+                inside[call.place.within].append(call)
+        done: set[int | None] = set()
+        for call in self.calls:
+            within = call.place.within
+            if within is None:
+                seen = {key: read(call, key, values[key]) for key in call.inputs}
+                values.update(zip(call.outputs, call.run(seen, training), strict=True))
+            elif within not in done:
+                done.add(within)
+                opened = self.opened[within]
+                with ExitStack() as stack:
+                    _listen(stack, inside[within], read)
+                    found = opened.run({key: values[key] for key in opened.inputs}, training)
+                values.update(zip(opened.outputs, found, strict=True))
         return [values[key] for key in self.outputs]
+
+
+def _listen(stack: ExitStack, inside: list[Call], read: Callable[[Call, int, Any], Any]) -> None:
+    """Has `read` stand before the calls of layers inside of one that runs as it is."""
+    by_layer: dict[int, list[Call]] = {}
+    for call in inside:
+        if isinstance(call.operation, keras.Layer):
+            by_layer.setdefault(id(call.operation), []).append(call)
+    for calls in by_layer.values():
+        coming = iter(calls)
+
+        def before(args, kwargs, coming=coming):
+            call = next(coming, None)
+            return (args, kwargs) if call is None else call.replaced(args, kwargs, read)
+
+        stack.enter_context(calling(calls[0].operation, before))

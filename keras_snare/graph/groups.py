@@ -6,11 +6,12 @@ from functools import cached_property
 import numpy as np
 
 from keras_snare.graph.calls import Call, Trace
-from keras_snare.graph.channels import AxisLabels, ChannelSpace, Labels, join_axes
+from keras_snare.graph.channels import AxisLabels, ChannelSpace, Labels
 from keras_snare.graph.drawing import dot, tree
+from keras_snare.graph.following import follow
+from keras_snare.graph.reader import trace
 from keras_snare.graph.rules import rule_for
-from keras_snare.graph.trace import trace
-from keras_snare.graph.view import PRODUCER, READER, Binding, CallView, Sized, Work, axis_key
+from keras_snare.graph.view import PRODUCER, READER, Binding, CallView, Sized, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +142,9 @@ class ChannelGroups:
     def _sized_model(self, call: Call) -> Sized:
         inputs, outputs = (
             tuple((self.trace.shape(key), self.labels[key]) for key in keys)
-            for keys in (call.inputs, call.outputs)
+            for keys in (call.argument_keys, call.outputs)
         )
-        return Sized(call.operation, inputs, outputs, {}, None)
+        return Sized(call.operation, inputs, outputs, {}, call)
 
     def resized(self, shape: tuple, axes: AxisLabels, removed: np.ndarray) -> tuple:
         """Returns the shape of a tensor when the channels `removed` (roots) go."""
@@ -208,67 +209,17 @@ def channel_groups(model) -> ChannelGroups:
     Reference:
         Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023.
     """
-    graph = trace(model)
+    return find_groups(model)
+
+
+def find_groups(model, keep_outputs: bool = True) -> ChannelGroups:
+    """The same, also for a part of a model: what it returns may then become narrower."""
+    graph = trace(model, is_known=lambda operation: rule_for(operation) is not None)
     space = ChannelSpace()
-    labels: dict[int, dict] = {key: {} for key in graph.inputs}
-    calls = [_follow(call, graph, space, labels) for call in graph.calls]
-    _join_twins(graph, space, labels)
-    _join_shared_layers(calls, space)
-    for key in graph.outputs:
-        space.freeze_output(labels[key])
+    calls, labels = follow(graph, space, keep_outputs)
     placed = {id(weight) for call in calls for weight in getattr(call.layer, "weights", ())}
     outside = [weight for weight in model.weights if id(weight) not in placed]
     return ChannelGroups(graph, space, calls, labels, (model.name, outside))
-
-
-def _join_twins(graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> None:
-    """Couples what a model that is nested twice is given and gives: it has one width for both."""
-    for one, other in graph.twins:
-        join_axes(
-            space, [(graph.shape(key), labels[key]) for key in (one, other)], "a shared model"
-        )
-
-
-def _follow(call, graph: Trace, space: ChannelSpace, labels: dict[int, dict]) -> CallView:
-    keys = call.argument_keys
-    view = CallView(
-        call.operation,
-        call.name,
-        keys,
-        tuple(graph.shape(key) for key in keys),
-        tuple(graph.shape(key) for key in call.outputs),
-        tuple(labels[key] for key in keys),
-        space,
-        call,
-        recorded=graph.recorded,
-    )
-    rule = rule_for(call.operation)
-    if rule is None:
-        kind = type(call.operation).__name__
-        view.freeze_other_axes((), f"reads it, an operation without a rule ({kind})")
-        outputs = [{} for _ in call.outputs]
-    else:
-        outputs = rule(view)
-    for axes in outputs:
-        if 0 in axes:
-            space.freeze(axes[0], f"{call.name} moves it to the batch axis")
-    labels.update(zip(call.outputs, view.done(outputs), strict=True))
-    return view
-
-
-def _join_shared_layers(calls: list[CallView], space: ChannelSpace) -> None:
-    """Couples the calls of a layer that is used several times: it is cut once."""
-    bound: dict[tuple[int, int], Labels] = {}
-    for call in calls:
-        held = [(axis_key(one.variable, one.axis), one.labels) for one in call.bindings]
-        for key, labels in (*held, *call.stated):
-            if key in bound:
-                space.join(bound[key], labels)
-            else:
-                bound[key] = labels
-    for call in calls:
-        for key in call.fixed_axes & bound.keys():
-            space.freeze(bound[key], f"{call.name} is also applied to a tensor of fixed width")
 
 
 def _groups(space: ChannelSpace, roots: np.ndarray, bindings: list[Binding]) -> list[ChannelGroup]:

@@ -5,15 +5,18 @@ offers as data.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph.calls import Call, Trace
+from keras_snare.graph.calls import Trace
 
 
 def functional_form(model) -> Any:
@@ -44,11 +47,10 @@ def _symbolic_form(model) -> keras.Function:
             f"Model {model.name!r} is subclassed ({type(model).__name__}) and not built yet, so "
             "there is no graph of it. Call it on a batch of data first."
         )
-    held = list(model._flatten_layers())
-    before = [(len(one._inbound_nodes), len(one._outbound_nodes)) for one in held]
     try:
-        inputs = _symbolic_inputs(model)
-        return keras.Function(inputs, model.call(*inputs))
+        with leaving_nothing(model):
+            inputs = _symbolic_inputs(model)
+            return keras.Function(inputs, model.call(*inputs))
     except Exception as error:  # A user's code may fail in any way.
         raise UnsupportedModelError(
             f"Model {model.name!r} is subclassed ({type(model).__name__}), and its call does not "
@@ -56,10 +58,23 @@ def _symbolic_form(model) -> keras.Function:
             "and keras.ops, or build the model with the functional API: inputs = keras.Input(...); "
             "keras.Model(inputs, outputs)."
         ) from error
+
+
+@contextmanager
+def leaving_nothing(layer) -> Iterator[None]:
+    """Forgets calls on symbolic tensors that are made of a layer's parts, and the names given."""
+    held = list(layer._flatten_layers())
+    before = [(len(one._inbound_nodes), len(one._outbound_nodes)) for one in held]
+    counters = global_state.get_global_attribute("object_name_uids", defaultdict(int), True)
+    names = dict(counters)
+    try:
+        yield
     finally:
-        for layer, (inbound, outbound) in zip(held, before, strict=True):
-            del layer._inbound_nodes[inbound:]
-            del layer._outbound_nodes[outbound:]
+        for one, (inbound, outbound) in zip(held, before, strict=True):
+            del one._inbound_nodes[inbound:]
+            del one._outbound_nodes[outbound:]
+        counters.clear()
+        counters.update(names)
 
 
 def _symbolic_inputs(model) -> list[Any]:
@@ -88,105 +103,75 @@ def _computes_its_graph(model) -> bool:
     return hasattr(model, "_nodes_by_depth") and type(model).call is Functional.call
 
 
-def _is_nested_graph(operation) -> bool:
+def is_nested_graph(operation) -> bool:
+    """Tells whether an operation is a model that computes a graph."""
     if type(operation).call is keras.Sequential.call:
         return operation._functional is not None
     return _computes_its_graph(operation)
 
 
-@dataclass
-class _Reader:
-    """Collects the calls of a graph and of those nested in it."""
-
-    lay_open: bool
-    calls: list[Call] = field(default_factory=list)
-    nested: list[Call] = field(default_factory=list)
-    tensors: dict[int, list[Any]] = field(default_factory=dict)
-    key_of: dict[int, int] = field(default_factory=dict)
-    twins: list[tuple[int, int]] = field(default_factory=list)
-
-    def enter(self, tensor) -> int:
-        """Issues a key for a symbolic tensor."""
-        key = len(self.tensors)
-        self.tensors[key] = []
-        self.alias(key, tensor)
-        return key
-
-    def alias(self, key: int, tensor) -> None:
-        """Notes that a symbolic tensor stands for a key."""
-        self.tensors[key].append(tensor)
-        first = self.key_of.setdefault(id(tensor), key)
-        if first != key:
-            self.twins.append((first, key))
-
-    def follow(self, functional, scope: dict[int, int], prefix: str) -> list[int]:
-        """Reads a graph whose inputs have their keys in `scope`; returns those of its outputs."""
-        for depth in sorted(functional._nodes_by_depth, reverse=True):
-            for node in functional._nodes_by_depth[depth]:
-                if not node.is_input:
-                    self._follow_node(node, scope, prefix)
-        return [scope[id(tensor)] for tensor in functional.outputs]
-
-    def _follow_node(self, node, scope: dict[int, int], prefix: str) -> None:
-        operation, name = node.operation, prefix + node.operation.name
-        keys = {id(tensor): scope[id(tensor)] for tensor in node.input_tensors}
-        inputs = tuple(dict.fromkeys(keys.values()))
-        if self.lay_open and _is_nested_graph(operation):
-            graph = functional_form(operation)
-            inner = {}
-            given = keras.tree.flatten(_first_argument(node.arguments))
-            for tensor, outer in zip(graph.inputs, given, strict=True):
-                inner[id(tensor)] = keys[id(outer)]
-                self.alias(keys[id(outer)], tensor)
-            outputs = self.follow(graph, inner, f"{name}/")
-            for tensor, key in zip(node.outputs, outputs, strict=True):
-                scope[id(tensor)] = key
-                self.alias(key, tensor)
-            call = Call(operation, name, inputs, tuple(outputs), node.arguments, keys)
-            self.nested.append(call)
-        else:
-            outputs = [self.enter(tensor) for tensor in node.outputs]
-            scope.update(zip(map(id, node.outputs), outputs, strict=True))
-            call = Call(operation, name, inputs, tuple(outputs), node.arguments, keys)
-            self.calls.append(call)
+def is_made_of_layers(operation) -> bool:
+    """Tells whether an operation is a layer, not one of Keras, whose parts have weights."""
+    if not isinstance(operation, keras.Layer) or type(operation).__module__.startswith("keras."):
+        return False
+    return any(one.weights for one in parts_of(operation))
 
 
-def _first_argument(arguments) -> Any:
-    return arguments.args[0] if arguments.args else arguments.kwargs["inputs"]
+def parts_of(layer) -> list[Any]:
+    """The layers that a layer is made of, and those that these are made of."""
+    return layer._flatten_layers(include_self=False)
 
 
-def trace(model, lay_open: bool = True) -> Trace:
-    """Reads the graph of a model. No weight is read.
+def nodes_of(functional) -> list[Any]:
+    """The calls of a graph, each after those whose results it reads."""
+    by_depth = functional._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [node for node in nodes if not node.is_input]
 
-    Args:
-        model: a built Keras model: Sequential, functional, or subclassed with a `call` that runs on
-            symbolic inputs.
-        lay_open: bool, whether the calls of nested models stand in the place of theirs.
-    """
-    functional = functional_form(model)
-    reader = _Reader(lay_open)
-    scope = {id(tensor): reader.enter(tensor) for tensor in functional.inputs}
-    inputs = tuple(scope.values())
-    outputs = tuple(reader.follow(functional, scope, ""))
-    return Trace(
-        tuple(reader.calls),
-        inputs,
-        outputs,
-        reader.tensors,
-        functional._outputs_struct,
-        tuple(reader.nested),
-        tuple(reader.twins),
-        recorded=isinstance(functional, Functional),
-    )
+
+def nodes_between(inputs: list[Any], outputs: list[Any]) -> list[Any]:
+    """The calls that make symbolic tensors of others, each after those whose results it reads."""
+    done = {id(tensor) for tensor in inputs}
+    found, waiting = [], list(outputs)
+    while waiting:
+        if id(waiting[-1]) in done:
+            waiting.pop()
+            continue
+        operation, number, _ = waiting[-1]._keras_history
+        node = operation._inbound_nodes[number]
+        missing = [tensor for tensor in node.input_tensors if id(tensor) not in done]
+        waiting += reversed(missing)
+        if not missing:
+            found.append(node)
+            done.update(map(id, node.outputs))
+    return found
+
+
+def structure_of(functional) -> Any:
+    """The outputs of a graph in their structure."""
+    return functional._outputs_struct
+
+
+def is_recorded(functional) -> bool:
+    """Tells whether a model runs the graph; otherwise it was read of code."""
+    return isinstance(functional, Functional)
+
+
+def states_its_graph(model) -> bool:
+    """Tells whether a model is built from the configurations of its layers."""
+    return type(model) in (keras.Sequential, keras.Model, Functional)
 
 
 def function_name(operation) -> str | None:
     """Name in `keras.ops` of the function that an operation stands for, or None for layers.
 
     Operators and indexing of symbolic tensors are such functions too: `add`, `get_item`. The layers
-    that Keras keeps to its own applications have the name of their class: `LayerScale`.
+    that Keras keeps to its own applications have the name of their class: `LayerScale`; those of
+    KerasHub have the name of their module before it.
     """
     kind = type(operation)
+    if kind.__module__.startswith("keras_hub."):
+        return f"{kind.__module__}.{kind.__name__}"
     if kind.__module__.startswith("keras.src.applications."):
         return kind.__name__
     if not kind.__module__.startswith("keras.src.ops."):

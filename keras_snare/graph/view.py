@@ -109,6 +109,7 @@ class CallView:
     fixed_axes: set[tuple[int, int]] = field(default_factory=set)
     sized: list[Sized] = field(default_factory=list)
     units: dict[str, Labels] = field(default_factory=dict)
+    contracted: list[Labels] = field(default_factory=list)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of the call by name; only for calls that stand in the graph."""

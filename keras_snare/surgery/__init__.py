@@ -3,7 +3,9 @@
 from keras_snare.surgery.apply import plan_for, remove, removed_channels, shrink, width_changes
 from keras_snare.surgery.inputs import InputSelection
 from keras_snare.surgery.optimizers import UnreducedGradients, built_optimizer
+from keras_snare.surgery.rebuilding import cut_to_shapes
 from keras_snare.surgery.registration import register_layer
+from keras_snare.surgery.saving import save_model
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 from keras_snare.surgery.variables import begin_at_epoch
 
@@ -13,10 +15,12 @@ __all__ = [
     "UnreducedGradients",
     "begin_at_epoch",
     "built_optimizer",
+    "cut_to_shapes",
     "plan_for",
     "register_layer",
     "remove",
     "removed_channels",
+    "save_model",
     "shrink",
     "take_snapshot",
     "width_changes",

@@ -176,7 +176,7 @@ def _resize_symbols(groups: ChannelGroups, removed: np.ndarray) -> None:
     }
     before = {key: graph.shape(key) for key in resized}
     known = {id(tensor) for tensors in graph.tensors.values() for tensor in tensors}
-    for call in graph.calls:
+    for call in (*graph.calls, *graph.nested):
         for tensor in recorded_tensors(call.operation):
             shapes = [resized[key] for key in call.outputs if before[key] == tuple(tensor.shape)]
             if id(tensor) not in known and shapes:

@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_snare.graph import Trace
-from keras_snare.graph.trace import compiled_functions, operations_of, recorded_tensors, trace
+from keras_snare.graph import Trace, trace
+from keras_snare.graph.trace import compiled_functions, operations_of, recorded_tensors
 from keras_snare.surgery import optimizers, variables
 from keras_snare.surgery.attributes import attribute_names
 

@@ -30,6 +30,7 @@ def contract(view: CallView, tensors: list[tuple[tuple, AxisLabels]], letters: l
                 fixed |= {letter} if size != 1 else set()
             elif letter in held and len(held[letter]) == len(labels):
                 view.space.join(held[letter], labels)
+                view.contracted += [labels] if letter not in out else []
             elif letter in held:
                 view.space.freeze_all({0: labels, 1: held[letter]}, f"{view.name} spreads it")
             else:

@@ -4,7 +4,14 @@ A row sets the attributes that name a width, from the variables and the input as
 cut. Layers that name no width need no row.
 """
 
-from keras_snare.surgery.attributes import attention, normalization, recurrence, shape, weights
+from keras_snare.surgery.attributes import (
+    attention,
+    keras_hub,
+    normalization,
+    recurrence,
+    shape,
+    weights,
+)
 from keras_snare.surgery.attributes.table import (
     ATTRIBUTES,
     Resized,
@@ -19,6 +26,7 @@ __all__ = [
     "Resized",
     "attention",
     "attribute_names",
+    "keras_hub",
     "new_arguments",
     "new_attributes",
     "normalization",

@@ -43,7 +43,7 @@ class Resized:
 
 Row = tuple[tuple[str, ...], Callable[[Resized], dict]]
 ATTRIBUTES: dict[type | str, Row] = {}
-FACTORS: dict[type, Callable[[Resized], list[tuple[Any, float]]]] = {}
+FACTORS: dict[type | str, Callable[[Resized], list[tuple[Any, float]]]] = {}
 ARGUMENTS: dict[str, Callable[[Resized], tuple[tuple, dict]]] = {}
 
 
@@ -68,12 +68,12 @@ def arguments(function: str):
     return enter
 
 
-def factors(*classes: type):
+def factors(*classes: type | str):
     """Enters a row: the variables that a cut scales, and by what, for layer classes."""
 
     def enter(rule):
-        for layer_class in classes:
-            FACTORS[layer_class] = rule
+        for one in classes:
+            FACTORS[one] = rule
         return rule
 
     return enter
@@ -81,7 +81,7 @@ def factors(*classes: type):
 
 def scaled_variables(resized: Resized) -> list[tuple[Any, float]]:
     """Returns the variables of a layer that have to be scaled after the cut, and by what."""
-    rule = FACTORS.get(type(resized.layer))
+    rule = FACTORS.get(type(resized.layer)) or FACTORS.get(function_name(resized.layer) or "")
     return rule(resized) if rule else []
 
 
