@@ -177,7 +177,8 @@ def torch_pruning_lines() -> list[str]:
         "",
         "## Beside Torch-Pruning",
         "",
-        "`python benchmarks/torch_pruning.py --output benchmarks/results/torch_pruning.json`",
+        "`python benchmarks/beside_torch_pruning.py --output "
+        "benchmarks/results/torch_pruning.json`",
         "",
         f"{found['network']}; {found['params_before']:,} parameters before every cut and "
         f"{found['params_after']:,} after, on both sides. Seconds: median of "

@@ -31,9 +31,9 @@ class BestEpoch:
         elif self.statistics is None:
             self.statistics = statistics
 
-    def values(self) -> list[tuple[Any, Any]]:
-        """Returns the variables of the model and its optimizer, and their values at the best."""
-        return [] if self._snapshot is None else self._snapshot.pairs()
+    def values(self) -> list[Any]:
+        """Returns the values at the best of the model's variables, then of its optimizer's."""
+        return [] if self._snapshot is None else self._snapshot.held_values()
 
     def restore(self) -> None:
         """Makes the model the best one again."""

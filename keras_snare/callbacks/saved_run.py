@@ -168,9 +168,9 @@ class SavedRun:
         )
 
     def _store_network(self, search: SnareSearch) -> dict:
-        held = [(variable, variable.value) for variable in held_variables(self.model)]
+        held = held_variables(self.model)
         keep = {layer: list(kept) for layer, kept in search.plan.keep.items()}
-        stored = store_values(held, self.directory)
+        stored = store_values(held, [variable.value for _, variable in held], self.directory)
         return {"keep": keep, "fingerprint": fingerprint(self.model), **stored}
 
     def _note_accepted(self, search: SnareSearch, warmup: Warmup) -> None:
@@ -206,7 +206,7 @@ class SavedRun:
         return {
             "metric": _stored(best.metric),
             "statistics": self._store_statistics(best.statistics),
-            **store_values(values, self.directory),
+            **store_values(held_variables(self.model), values, self.directory),
         }
 
     def _store_statistics(self, statistics: dict | None) -> dict | None:

@@ -28,10 +28,17 @@ def fingerprint(model) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def held_variables(model) -> list[Any]:
-    """The variables of a model and its optimizer, in the order in which they are stored."""
+def held_variables(model) -> list[tuple[str, Any]]:
+    """The variables of a model and its optimizer, by name, in the order in which they are stored.
+
+    The optimizer's own name is left out: Keras counts them in a process.
+    """
     optimizer = built_optimizer(model)
-    return [*model.weights, *(optimizer.variables if optimizer is not None else ())]
+    slots = optimizer.variables if optimizer is not None else ()
+    return [
+        *((one.path, one) for one in model.weights),
+        *((f"optimizer/{one.path.partition('/')[2]}", one) for one in slots),
+    ]
 
 
 def random_states(model) -> list[Any]:
@@ -45,7 +52,7 @@ class StoredValues:
     """Values of a model and its optimizer, read from a run's directory.
 
     Args:
-        names: path of each variable.
+        names: of each variable, as `held_variables` has them.
         arrays: its value.
     """
 
@@ -61,14 +68,14 @@ class StoredValues:
         """
         return cls(record["names"], [directory.get(one) for one in record["values"]])
 
-    def put_into(self, variables: Sequence[Any], directory: RunDirectory) -> None:
+    def put_into(self, held: Sequence[tuple[str, Any]], directory: RunDirectory) -> None:
         """Assigns the values; the variables have to be those that were stored.
 
         Raises:
             SnapshotError: when they are not; nothing is assigned then.
         """
         stored = list(zip(self.names, (one.shape for one in self.arrays), strict=True))
-        given = [(one.path, tuple(one.shape)) for one in variables]
+        given = [(name, tuple(one.shape)) for name, one in held]
         if stored != given:
             pairs = [(str(one), str(other)) for one, other in zip(stored, given, strict=False)]
             counts = (f"{len(stored)} variables", f"{len(given)}")
@@ -78,20 +85,23 @@ class StoredValues:
                 f"{one} in place of {other}. Compile the model as in the run that was stored, or "
                 "give another directory."
             )
-        for variable, array in zip(variables, self.arrays, strict=True):
+        for (_, variable), array in zip(held, self.arrays, strict=True):
             variable.assign(array)
 
 
-def store_values(pairs: Sequence[tuple[Any, Any]], directory: RunDirectory) -> dict:
-    """Stores variables and returns the record of them.
+def store_values(
+    held: Sequence[tuple[str, Any]], values: Sequence[Any], directory: RunDirectory
+) -> dict:
+    """Stores values of variables and returns the record of them.
 
     Args:
-        pairs: each variable, and its value.
+        held: name and variable, as `held_variables` returns them.
+        values: the value of each.
         directory: where to.
     """
-    arrays = [keras.ops.convert_to_numpy(value) for _, value in pairs]
+    arrays = [keras.ops.convert_to_numpy(value) for value in values]
     return {
-        "names": [variable.path for variable, _ in pairs],
+        "names": [name for name, _ in held],
         "values": [directory.put(array) for array in arrays],
     }
 

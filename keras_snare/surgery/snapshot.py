@@ -39,9 +39,9 @@ class Snapshot:
     tables: list[tuple[Any, Any]]
     functions: dict[str, Any]
 
-    def pairs(self) -> list[tuple[Any, Any]]:
-        """Returns each variable of model and optimizer, and the value it had."""
-        return [(one, value if copy is None else copy) for one, value, copy in self.values]
+    def held_values(self) -> list[Any]:
+        """Returns the values of the model's weights, then of its optimizer's variables."""
+        return [value if copy is None else copy for _, value, copy in self.values]
 
     def restore(self) -> None:
         """Puts the model and its optimizer back to where they were."""

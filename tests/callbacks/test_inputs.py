@@ -23,7 +23,13 @@ def functional_model():
 
 
 KINDS = {"sequential": digit_model, "functional": functional_model}
-each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+each_kind = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(KINDS["sequential"], id="sequential"),
+        pytest.param(KINDS["functional"], id="functional", marks=pytest.mark.slow),
+    ],
+)
 
 
 def _selection(model) -> FeatureSelection:

@@ -102,6 +102,18 @@ def test_the_model_that_a_stopped_run_left_is_taken_as_it_is(tmp_path):
     assert figures(callback) == figures(expected)
 
 
+def test_another_count_of_optimizers_in_the_process_does_not_matter(tmp_path):
+    expected = snare(tmp_path / "run")
+    killed_run(expected, "on_epoch_end", 5)
+    keras.utils.clear_session(free_memory=False)
+    keras.optimizers.Adam(0.01)
+    keras.utils.set_random_seed(1)
+    model, callback = digit_model(run_eagerly=True), snare(tmp_path / "run")
+    assert model.optimizer.name == "adam_1"
+    short_fit(model, [callback], epochs=7, shuffle=False)
+    assert callback.report.rows
+
+
 @pytest.mark.slow
 def test_dropped_inputs_are_dropped_again(tmp_path):
     options = {"prune_inputs": True, "layers": []}

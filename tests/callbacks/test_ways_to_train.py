@@ -44,7 +44,13 @@ def _shrink(monkeypatch, model, **options):
     return snare
 
 
-@pytest.mark.parametrize(("optimizer", "options"), WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        pytest.param(*way, id=name, marks=[pytest.mark.slow] * (name not in ("xla", "ema")))
+        for name, way in WAYS.items()
+    ],
+)
 def test_compiled_in_every_way(monkeypatch, tmp_path, optimizer, options):
     model = digit_model(keras.optimizers.Adam(0.01, **(optimizer or {})), **options)
     _shrink(monkeypatch, model)

@@ -132,7 +132,7 @@ WALLS = {
     ),
     "limits for each channel": (
         lambda x: ops.clip(x, -VECTOR, VECTOR),
-        "clips each of its channels by a fixed number",
+        "clip clips each of its channels by a fixed number",
     ),
     "scale for each channel": (
         lambda x: layers.Rescaling(VECTOR.tolist(), name="wall")(x),

@@ -1,6 +1,6 @@
 """Graph analysis and one cut of ResNet50, beside Torch-Pruning in the same run.
 
-python benchmarks/torch_pruning.py --output benchmarks/results/torch_pruning.json
+python benchmarks/beside_torch_pruning.py --output benchmarks/results/torch_pruning.json
 
 Needs torch and torch-pruning, in this interpreter or in the one that `--torch-python` names. Each
 library runs in a process of its own, and the two take turns: one waits while the other measures.
@@ -15,11 +15,12 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from timing import clocked, timed
 
 REPEATS = 5
 # With more, torch's threads wait for each other at every operation, and many times as long when
@@ -68,17 +69,6 @@ ROWS = {
 }
 
 
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    gc.collect()
-    return _clocked(work)
-
-
-def _clocked(work: Callable[[], Any]) -> tuple[Any, float]:
-    start = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - start
-
-
 def _repeat(network: Callable, count: Callable, parts: Iterable[Callable]) -> dict[str, Any]:
     """Runs every part on a fresh model; tells the seconds, and the parameters before and after."""
     seconds: dict[str, float] = {}
@@ -91,47 +81,10 @@ def _repeat(network: Callable, count: Callable, parts: Iterable[Callable]) -> di
     return {"seconds": seconds, "params": params}
 
 
-def _torch_resnet50():
-    """The network of keras.applications.ResNet50: same widths, strides and biases."""
-    from torch import nn
-
-    def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> list[nn.Module]:
-        return [nn.Conv2d(inputs, outputs, size, stride, size // 2), nn.BatchNorm2d(outputs)]
-
-    class Bottleneck(nn.Module):
-        def __init__(self, inputs: int, width: int, stride: int, project: bool):
-            super().__init__()
-            self.branch = nn.Sequential(
-                *(*convolution(inputs, width, 1, stride), nn.ReLU()),
-                *(*convolution(width, width, 3), nn.ReLU()),
-                *convolution(width, 4 * width, 1),
-            )
-            projection = convolution(inputs, 4 * width, 1, stride) if project else []
-            self.shortcut = nn.Sequential(*projection)
-            self.relu = nn.ReLU()
-
-        def forward(self, x):
-            return self.relu(self.shortcut(x) + self.branch(x))
-
-    model = nn.Sequential(*convolution(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
-    inputs = 64
-    for width, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
-        for block in range(blocks):
-            model.append(Bottleneck(inputs, width, 1 if block else stride, project=not block))
-            inputs = 4 * width
-    model.append(nn.AdaptiveAvgPool2d(1)).append(nn.Flatten())
-    model.add_module("fc", nn.Linear(inputs, 1000))
-    return model
-
-
-def _torch_params(model) -> int:
-    """Counts as Keras does: averages of batch normalisation in, counters of batches not."""
-    return sum(value.numel() for value in model.state_dict().values() if value.ndim)
-
-
 def torch_pruning_side() -> Iterator[dict[str, Any]]:
     """Gives the versions, then as many repeats as asked for."""
     import torch
+    import torch_networks
     import torch_pruning as tp
 
     torch.set_num_threads(THREADS)
@@ -151,8 +104,8 @@ def torch_pruning_side() -> Iterator[dict[str, Any]]:
         )
 
     def given_half(model) -> dict[str, float]:
-        graph, analysis = _timed(lambda: tp.DependencyGraph().build_dependency(model, inputs))
-        groups, listing = _timed(lambda: list(graph.get_all_groups(ignored_layers=[model.fc])))
+        graph, analysis = timed(lambda: tp.DependencyGraph().build_dependency(model, inputs))
+        groups, listing = timed(lambda: list(graph.get_all_groups(ignored_layers=[model.fc])))
         widths = [len(group[0].idxs) for group in groups]
 
         def cut() -> None:
@@ -160,11 +113,11 @@ def torch_pruning_side() -> Iterator[dict[str, Any]]:
                 group.prune(range((width + 1) // 2, width))
 
         listed = analysis + listing
-        return {"graph": analysis, "groups": listed, "cut": listed + _timed(cut)[1]}
+        return {"graph": analysis, "groups": listed, "cut": listed + timed(cut)[1]}
 
     def ranked_half(model) -> dict[str, float]:
-        own, building = _timed(lambda: pruner(model, tp.importance.MagnitudeImportance(p=1)))
-        _, stepping = _timed(own.step)
+        own, building = timed(lambda: pruner(model, tp.importance.MagnitudeImportance(p=1)))
+        _, stepping = timed(own.step)
         return {"step": stepping, "whole": building + stepping}
 
     def parts(model) -> dict[str, float]:
@@ -172,18 +125,20 @@ def torch_pruning_side() -> Iterator[dict[str, Any]]:
         seconds = {"scores": 0.0, "surgery": 0.0}
 
         def importance(group):
-            scores, scoring = _clocked(lambda: magnitude(group))
+            scores, scoring = clocked(lambda: magnitude(group))
             seconds["scores"] += scoring
             return scores
 
         own = pruner(model, importance)
         gc.collect()
         for group in own.step(interactive=True):
-            seconds["surgery"] += _clocked(group.prune)[1]
+            seconds["surgery"] += clocked(group.prune)[1]
         return seconds
 
     while True:
-        yield _repeat(_torch_resnet50, _torch_params, (given_half, ranked_half, parts))
+        yield _repeat(
+            torch_networks.resnet50, torch_networks.count_params, (given_half, ranked_half, parts)
+        )
 
 
 def keras_snare_side() -> Iterator[dict[str, Any]]:
@@ -208,18 +163,18 @@ def keras_snare_side() -> Iterator[dict[str, Any]]:
     half = {group.name: range((group.width + 1) // 2) for group in chosen}
 
     def given_half(model) -> dict[str, float]:
-        return {"cut": _timed(lambda: keras_snare.shrink(model, half))[1]}
+        return {"cut": timed(lambda: keras_snare.shrink(model, half))[1]}
 
     def ranked_half(model) -> dict[str, float]:
         arguments = {"criterion": "l1_in", "scope": "local"}
-        return {"whole": _timed(lambda: keras_snare.prune(model, 0.5, **arguments))[1]}
+        return {"whole": timed(lambda: keras_snare.prune(model, 0.5, **arguments))[1]}
 
     def parts(model) -> dict[str, float]:
-        groups, analysis = _timed(lambda: keras_snare.channel_groups(model))
+        groups, analysis = timed(lambda: keras_snare.channel_groups(model))
         chosen = groups.prunable()
-        scores, scoring = _timed(lambda: score_groups(chosen, get_criterion("l1_in")))
-        removed, choice = _timed(lambda: one_shot(chosen, scores, 0.5, "local"))
-        _, surgery = _timed(lambda: remove(model, groups, removed))
+        scores, scoring = timed(lambda: score_groups(chosen, get_criterion("l1_in")))
+        removed, choice = timed(lambda: one_shot(chosen, scores, 0.5, "local"))
+        _, surgery = timed(lambda: remove(model, groups, removed))
         seconds = {"graph": analysis, "groups": analysis, "scores": scoring, "surgery": surgery}
         return {**seconds, "step": scoring + choice + surgery}
 
@@ -251,8 +206,7 @@ def work(side: str) -> None:
 @contextmanager
 def _worker(side: str, python: str) -> Iterator[tuple[dict, Callable[[], dict]]]:
     """A library's process: its versions, and a function that has it measure once."""
-    # -P keeps this folder off the path: this file has the name of the package to import.
-    command = [python, "-P", __file__, "--side", side]
+    command = [python, __file__, "--side", side]
     environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "TF_CPP_MIN_LOG_LEVEL": "3"}
     pipe = subprocess.PIPE
     try:
@@ -329,7 +283,7 @@ def main() -> None:
     import results_files  # It imports Keras, which the interpreter for torch need not have.
 
     results |= {
-        "command": "python benchmarks/torch_pruning.py --output FILE",
+        "command": "python benchmarks/beside_torch_pruning.py --output FILE",
         "machine": results_files.machine(),
         "versions": results_files.versions(),
     }
