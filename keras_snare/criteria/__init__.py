@@ -1,12 +1,16 @@
 """Which units matter: one file per criterion."""
 
 from keras_snare.criteria.activation import ActivationCriterion
+from keras_snare.criteria.apoz import APoZCriterion
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.data import check_data, statistics
 from keras_snare.criteria.evidence import ChannelEvidence
+from keras_snare.criteria.fisher import FisherCriterion
+from keras_snare.criteria.fpgm import FPGMCriterion
 from keras_snare.criteria.l1_both import L1BothCriterion
 from keras_snare.criteria.l1_in import L1InCriterion
 from keras_snare.criteria.l1_out import L1OutCriterion
+from keras_snare.criteria.l2 import L2Criterion
 from keras_snare.criteria.live import LiveStatistics
 from keras_snare.criteria.random import RandomCriterion
 from keras_snare.criteria.scoring import score_groups
@@ -16,9 +20,13 @@ from keras_snare.registry import Registry
 CRITERIA: Registry[type[Criterion]] = Registry("criterion")
 for _name, _criterion in {
     "activation": ActivationCriterion,
+    "apoz": APoZCriterion,
+    "fisher": FisherCriterion,
+    "fpgm": FPGMCriterion,
     "l1_both": L1BothCriterion,
     "l1_in": L1InCriterion,
     "l1_out": L1OutCriterion,
+    "l2": L2Criterion,
     "random": RandomCriterion,
     "taylor": TaylorCriterion,
 }.items():
@@ -63,12 +71,16 @@ def get_criterion(criterion: str | Criterion) -> Criterion:
 
 __all__ = [
     "CRITERIA",
+    "APoZCriterion",
     "ActivationCriterion",
     "ChannelEvidence",
     "Criterion",
+    "FPGMCriterion",
+    "FisherCriterion",
     "L1BothCriterion",
     "L1InCriterion",
     "L1OutCriterion",
+    "L2Criterion",
     "LiveStatistics",
     "RandomCriterion",
     "TaylorCriterion",

@@ -21,7 +21,10 @@ def _criteria_as_before(monkeypatch):
 
 
 def test_the_criteria_of_the_package():
-    expected = ["activation", "l1_both", "l1_in", "l1_out", "random", "taylor"]
+    expected = [
+        *("activation", "apoz", "fisher", "fpgm", "l1_both", "l1_in", "l1_out", "l2"),
+        *("random", "taylor"),
+    ]
     assert CRITERIA.names() == expected
     for name in expected:
         assert type(get_criterion(name)) is CRITERIA.get(name)

@@ -44,7 +44,13 @@ def _score(model, name, data=None):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("l1_in", [4, 6]), ("l1_out", [1, 3]), ("l1_both", [5, 9])],
+    [
+        ("l1_in", [4, 6]),
+        ("l1_out", [1, 3]),
+        ("l1_both", [5, 9]),
+        ("l2", [np.sqrt(1 + 9), np.sqrt(4 + 16)]),
+        ("fpgm", [np.sqrt(3**2 + 7**2), np.sqrt(3**2 + 7**2)]),
+    ],
 )
 def test_on_weights(model, name, expected):
     np.testing.assert_allclose(_score(model, name), expected)
@@ -55,6 +61,7 @@ def test_on_weights(model, name, expected):
     [
         ("activation", [(2 + 2) / 2, (2 + 4) / 2]),
         ("taylor", [(abs(-2 * 0.5) + abs(2 * 0.5)) / 2, (abs(2 * 2) + abs(-4 * 2)) / 2]),
+        ("fisher", [((-2 * 0.5) ** 2 + (2 * 0.5) ** 2) / 4, ((2 * 2) ** 2 + (-4 * 2) ** 2) / 4]),
     ],
 )
 def test_on_data(model, name, expected):
@@ -86,6 +93,56 @@ def test_activation_adds_up_positions_and_averages_examples():
     conv.set_weights([np.array([[[1, -2]]])])
     x = np.array([[[1], [-2], [3]], [[0], [0], [-1]]], "float32")
     np.testing.assert_allclose(_score(model, "activation", (x,)), [(6 + 1) / 2, (12 + 2) / 2])
+
+
+def test_apoz_counts_positions_that_are_not_zero():
+    conv = layers.Conv1D(2, 1, activation="relu", use_bias=False, name="hidden")
+    model = keras.Sequential(
+        [keras.Input((3, 1)), conv, layers.Conv1D(1, 1, name="next"), layers.Flatten()]
+    )
+    conv.set_weights([np.array([[[1, -2]]])])
+    x = np.array([[[1], [-2], [3]], [[0], [0], [-1]]], "float32")
+    np.testing.assert_allclose(_score(model, "apoz", (x,)), [2 / 6, 2 / 6])
+    x[1, 0] = 5
+    np.testing.assert_allclose(_score(model, "apoz", (x,)), [3 / 6, 2 / 6])
+
+
+def _line(weights):
+    """Units whose incoming weights lie on a line."""
+    hidden = layers.Dense(len(weights), name="hidden")
+    model = keras.Sequential([keras.Input((1,)), hidden, layers.Dense(1)])
+    hidden.kernel.assign(np.array([weights], "float32"))
+    return model
+
+
+def test_fpgm_of_units_on_a_line():
+    np.testing.assert_allclose(_score(_line([0, 1, 10]), "fpgm"), [11, 10, 19], rtol=1e-6)
+
+
+def test_fpgm_works_block_by_block():
+    weights = np.random.default_rng(0).normal(size=600)
+    found = _score(_line(weights), "fpgm")
+    single = weights.astype("float32")
+    expected = np.abs(single[:, None] - single.astype("float64")).sum(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def _coupled():
+    """Two layers that are added up make the units, and each of them has weights."""
+    inputs = keras.Input((1,))
+    one, other = (layers.Dense(2, name=name)(inputs) for name in ("hidden", "other"))
+    model = keras.Model(inputs, layers.Dense(1)(layers.Add()([one, other])))
+    model.get_layer("hidden").kernel.assign([[3.0, 1.0]])
+    model.get_layer("other").kernel.assign([[4.0, -2.0]])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("l1_in", [7, 3]), ("l2", [5, np.sqrt(5)]), ("fpgm", [2 + 6, 2 + 6])],
+)
+def test_layers_that_are_coupled_count_together(name, expected):
+    np.testing.assert_allclose(_score(_coupled(), name), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
