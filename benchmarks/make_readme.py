@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from readme_resnet8 import resnet8_lines
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 
@@ -215,6 +217,8 @@ def _seconds(measured: dict[str, Any]) -> str:
 def main() -> None:
     """Writes the page."""
     lines = [INTRODUCTION, *thesis_table()]
+    if (RESULTS / "resnet8.json").is_file():
+        lines += resnet8_lines(json.loads((RESULTS / "resnet8.json").read_text()))
     if (RESULTS / "overhead.json").is_file():
         lines += overhead_lines()
     if (RESULTS / "torch_pruning.json").is_file():
