@@ -3,6 +3,7 @@
 from keras_snare.criteria.activation import ActivationCriterion
 from keras_snare.criteria.apoz import APoZCriterion
 from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.batchnorm_scale import BatchNormScaleCriterion
 from keras_snare.criteria.data import check_data, statistics
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.criteria.fisher import FisherCriterion
@@ -21,6 +22,7 @@ CRITERIA: Registry[type[Criterion]] = Registry("criterion")
 for _name, _criterion in {
     "activation": ActivationCriterion,
     "apoz": APoZCriterion,
+    "batchnorm_scale": BatchNormScaleCriterion,
     "fisher": FisherCriterion,
     "fpgm": FPGMCriterion,
     "l1_both": L1BothCriterion,
@@ -73,6 +75,7 @@ __all__ = [
     "CRITERIA",
     "APoZCriterion",
     "ActivationCriterion",
+    "BatchNormScaleCriterion",
     "ChannelEvidence",
     "Criterion",
     "FPGMCriterion",

@@ -1,10 +1,12 @@
 """What a criterion sees of a group of channels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from keras_snare.graph import PRODUCER, READER, ChannelGroup, Member, axis_key
+from keras_snare.graph import PRODUCER, READER, THROUGH, ChannelGroup, Member, axis_key
 
 
 def columns(channels: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,11 +89,23 @@ class ChannelEvidence:
             One array `(width, weights per channel)` per kernel; biases and normalisations are left
             out. A layer that is used several times counts once.
         """
+        return self._arrays(role, lambda variable: len(variable.shape) > 1)
+
+    def scales(self) -> list[np.ndarray]:
+        """Returns the scales (gamma) of the normalisations that the channels pass.
+
+        Returns:
+            One array `(width, scales per channel)` per normalisation: several scales where the
+            positions of a channel were laid side by side before it.
+        """
+        return self._arrays(THROUGH, lambda variable: variable.name == "gamma")
+
+    def _arrays(self, role: str, wanted: Callable[[Any], bool]) -> list[np.ndarray]:
         arrays, seen = [], set()
         for member in self.group.with_role(role):
             binding = member.binding
             key = axis_key(binding.variable, binding.axis)
-            if len(binding.variable.shape) > 1 and key not in seen:
+            if wanted(binding.variable) and key not in seen:
                 seen.add(key)
                 values = np.asarray(binding.variable.numpy(), dtype=np.float64)
                 arrays.append(by_channel(values, binding.axis, member.channels, self.width))

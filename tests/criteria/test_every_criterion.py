@@ -14,12 +14,25 @@ each_model = pytest.mark.parametrize("kind", MODELS)
 
 
 def network(kind, name):
-    """A network that a criterion can rank: what counts zeros needs some."""
+    """A network that a criterion can rank: what counts zeros needs some, scales must differ."""
     model = compiled(MODELS[kind]())
     for layer in model.layers if name == "apoz" else ():
         if getattr(layer, "activation", None) is keras.activations.tanh:
             layer.activation = keras.activations.relu
+    if name == "batchnorm_scale":
+        model = keras.Model(model.inputs, model.outputs[0])
+        model = compiled(keras.models.clone_model(model, call_function=_normalized))
+        random = np.random.default_rng(0)
+        for weight in model.weights:
+            if weight.name == "gamma":
+                weight.assign(random.normal(size=weight.shape))
     return model
+
+
+def _normalized(layer, *args, **kwargs):
+    outputs = layer(*args, **kwargs)
+    has_units = hasattr(layer, "kernel") and layer.name != "digit"
+    return keras.layers.BatchNormalization()(outputs) if has_units else outputs
 
 
 def _scores(model, criterion, data):
@@ -74,7 +87,7 @@ def test_prune_removes_the_channels_with_the_lowest_scores(name, kind):
 
 @each_criterion
 def test_scores_leave_the_model_alone(name):
-    model = compiled(MODELS["conv"]())
+    model = network("conv", name)
     data = random_data(model)
     before = [np.array(value) for value in model.get_weights()]
     _scores(model, get_criterion(name), data)

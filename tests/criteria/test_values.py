@@ -12,6 +12,7 @@ from keras_snare.criteria import (
     score_groups,
     statistics,
 )
+from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import channel_groups
 
 # Hidden activations of the two examples: [-2, 2] and [2, -4].
@@ -113,6 +114,31 @@ def _line(weights):
     model = keras.Sequential([keras.Input((1,)), hidden, layers.Dense(1)])
     hidden.kernel.assign(np.array([weights], "float32"))
     return model
+
+
+def test_batchnorm_scale_adds_up_what_a_channel_passes():
+    model = keras.Sequential(
+        [
+            keras.Input((2, 1)),
+            layers.Conv1D(2, 1, name="hidden"),
+            layers.BatchNormalization(name="first"),
+            layers.Flatten(),
+            layers.BatchNormalization(name="second"),
+            layers.Dense(1),
+        ]
+    )
+    model.get_layer("first").gamma.assign([-1.0, 2.0])
+    # Position by position, both channels.
+    model.get_layer("second").gamma.assign([10.0, 20.0, -30.0, 40.0])
+    np.testing.assert_allclose(_score(model, "batchnorm_scale"), [1 + 10 + 30, 2 + 20 + 40])
+
+
+@pytest.mark.parametrize("norm", [[], [layers.BatchNormalization(scale=False)]], ids=len)
+def test_batchnorm_scale_needs_a_scale(norm):
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(3, name="hidden"), *norm])
+    model.add(layers.Dense(1))
+    with pytest.raises(UnsupportedModelError, match="behind layer 'hidden' there is none. Leave"):
+        _score(model, "batchnorm_scale")
 
 
 def test_fpgm_of_units_on_a_line():
