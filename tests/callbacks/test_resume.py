@@ -18,7 +18,7 @@ from training import same, state_of
 
 import keras_snare
 
-QUICK = {("on_epoch_begin", 3), ("on_epoch_end", 10)}
+QUICK = {("on_epoch_end", 4)}
 
 
 def figures(callback):
@@ -78,6 +78,7 @@ def test_a_finished_run_gives_its_model_back_without_training(tmp_path):
     assert_usable(model, tmp_path)
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_with_a_run_that_had_too_few(tmp_path):
     expected, first, second = snare(), snare(tmp_path / "run"), snare(tmp_path / "run")
     state = state_of(run(expected))
@@ -89,6 +90,7 @@ def test_more_epochs_go_on_with_a_run_that_had_too_few(tmp_path):
     assert same(state_of(model), state)
 
 
+@pytest.mark.slow
 def test_the_model_that_a_stopped_run_left_is_taken_as_it_is(tmp_path):
     callback = snare(tmp_path / "run")
     keras.utils.set_random_seed(1)
@@ -102,6 +104,7 @@ def test_the_model_that_a_stopped_run_left_is_taken_as_it_is(tmp_path):
     assert figures(callback) == figures(expected)
 
 
+@pytest.mark.slow
 def test_another_count_of_optimizers_in_the_process_does_not_matter(tmp_path):
     expected = snare(tmp_path / "run")
     killed_run(expected, "on_epoch_end", 5)
