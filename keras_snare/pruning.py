@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from keras_snare.criteria import Criterion, check_data, get_criterion, score_groups, statistics
+from keras_snare.criteria import (
+    Criterion,
+    check_data,
+    get_criterion,
+    score_groups,
+    statistics,
+    twins_of,
+)
 from keras_snare.graph import channel_groups, model_cost
 from keras_snare.policy import SCOPES, check_layers, one_shot, select_groups
 from keras_snare.records import PruneReport
@@ -70,7 +77,7 @@ def prune(
     removed = one_shot(chosen, scores, amount, scope, round_to)
     before = model_cost(groups)
     changes, plan = width_changes(groups, removed), plan_for(groups, removed)
-    remove(model, groups, removed, fold_constants)
+    remove(model, groups, removed, fold_constants, twins_of(chosen, criterion, removed))
     after = model_cost(channel_groups(model))
     return PruneReport(changes, before.params, after.params, before.flops, after.flops, plan)
 

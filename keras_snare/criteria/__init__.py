@@ -14,7 +14,8 @@ from keras_snare.criteria.l1_out import L1OutCriterion
 from keras_snare.criteria.l2 import L2Criterion
 from keras_snare.criteria.live import LiveStatistics
 from keras_snare.criteria.random import RandomCriterion
-from keras_snare.criteria.scoring import score_groups
+from keras_snare.criteria.scoring import score_groups, twins_of
+from keras_snare.criteria.similarity import SimilarityCriterion
 from keras_snare.criteria.taylor import TaylorCriterion
 from keras_snare.registry import Registry
 
@@ -30,6 +31,7 @@ for _name, _criterion in {
     "l1_out": L1OutCriterion,
     "l2": L2Criterion,
     "random": RandomCriterion,
+    "similarity": SimilarityCriterion,
     "taylor": TaylorCriterion,
 }.items():
     CRITERIA.register(_name, _criterion)
@@ -86,10 +88,12 @@ __all__ = [
     "L2Criterion",
     "LiveStatistics",
     "RandomCriterion",
+    "SimilarityCriterion",
     "TaylorCriterion",
     "check_data",
     "get_criterion",
     "register_criterion",
     "score_groups",
     "statistics",
+    "twins_of",
 ]

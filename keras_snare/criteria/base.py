@@ -51,6 +51,16 @@ class Criterion(ABC):
             f"{type(self).__name__} needs {self.needs}, so it has to implement `statistic`."
         )
 
+    def twins(self, channels: ChannelEvidence) -> np.ndarray | None:
+        """Returns, for a criterion that merges channels, which one each is merged into.
+
+        Returns:
+            Array `(channels.width,)` of channels, -1 for none; None where nothing is merged. A
+            channel that is removed hands its outgoing weights on to the one named here, or if that
+            is removed too, to the one named for that.
+        """
+        return None
+
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({options})"

@@ -89,7 +89,7 @@ class ChannelEvidence:
             One array `(width, weights per channel)` per kernel; biases and normalisations are left
             out. A layer that is used several times counts once.
         """
-        return self._arrays(role, lambda variable: len(variable.shape) > 1)
+        return self.arrays(role, lambda variable: len(variable.shape) > 1)
 
     def scales(self) -> list[np.ndarray]:
         """Returns the scales (gamma) of the normalisations that the channels pass.
@@ -98,9 +98,17 @@ class ChannelEvidence:
             One array `(width, scales per channel)` per normalisation: several scales where the
             positions of a channel were laid side by side before it.
         """
-        return self._arrays(THROUGH, lambda variable: variable.name == "gamma")
+        return self.arrays(THROUGH, lambda variable: variable.name == "gamma")
 
-    def _arrays(self, role: str, wanted: Callable[[Any], bool]) -> list[np.ndarray]:
+    def arrays(
+        self, role: str, wanted: Callable[[Any], bool] = lambda variable: True
+    ) -> list[np.ndarray]:
+        """Returns the variables of a role, biases included, as `weights` does.
+
+        Args:
+            role: `"producer"`, `"reader"` or `"through"`, which are normalisations and the like.
+            wanted: tells which variables.
+        """
         arrays, seen = [], set()
         for member in self.group.with_role(role):
             binding = member.binding

@@ -9,6 +9,34 @@ from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.graph import ChannelGroup
 
 
+def twins_of(
+    chosen: Iterable[ChannelGroup], criterion: Criterion, removed: np.ndarray
+) -> dict[int, int]:
+    """Returns, for a criterion that merges, the channel that takes over from each that goes.
+
+    Args:
+        chosen: the groups.
+        criterion: what they were scored by.
+        removed: the channels that go, by root.
+
+    Returns:
+        Root of a channel that goes to the root of one that stays; those without one are left out.
+    """
+    found: dict[int, int] = {}
+    for group in chosen:
+        going = np.isin(group.roots, removed)
+        twins = criterion.twins(ChannelEvidence(group)) if going.any() else None
+        if twins is None:
+            continue
+        for channel in np.flatnonzero(going).tolist():
+            twin = int(twins[channel])
+            while twin >= 0 and going[twin]:
+                twin = int(twins[twin])
+            if twin >= 0:
+                found[int(group.roots[channel])] = int(group.roots[twin])
+    return found
+
+
 def score_groups(
     chosen: Iterable[ChannelGroup],
     criterion: Criterion,

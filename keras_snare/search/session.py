@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_snare.criteria import twins_of
 from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
 from keras_snare.policy import Proposal, SnarePolicy, lowest, matching_groups
 from keras_snare.records import GroupSize, PrunePlan, TrialRow
@@ -182,7 +183,8 @@ class SnareSearch:
         scores = self.source.scores(self.groups, [group], self.statistics)
         removed = lowest(group, scores[group.name], proposal.remove)
         before, totals = self.groups, self.source.totals
-        snapshot = remove(self.model, before, removed)
+        twins = twins_of([group], self.source.criterion, removed)
+        snapshot = remove(self.model, before, removed, twins=twins)
         width = proposal.width - len(removed)
         plan = plan_for(before, removed)
         self.trial = trial = Trial(proposal, width, snapshot, totals, before, plan)

@@ -13,6 +13,7 @@ from keras_snare.records import PrunePlan, WidthChange
 from keras_snare.surgery import optimizers, variables
 from keras_snare.surgery.attributes import Resized, new_arguments, new_attributes, scaled_variables
 from keras_snare.surgery.constants import constants
+from keras_snare.surgery.merging import merged
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 
 
@@ -126,10 +127,25 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool =
 
 
 def remove(
-    model, groups: ChannelGroups, removed: np.ndarray, fold_constants: bool = False
+    model,
+    groups: ChannelGroups,
+    removed: np.ndarray,
+    fold_constants: bool = False,
+    twins: Mapping[int, int] | None = None,
 ) -> Snapshot:
-    """Cuts the channels `removed` (roots) of groups that were just found."""
-    folded = constants(groups, removed) if fold_constants else []
+    """Cuts the channels `removed` (roots) of groups that were just found.
+
+    Args:
+        model: the model.
+        groups: its channel groups.
+        removed: the channels.
+        fold_constants: bool, whether readers keep the constants that the channels gave them.
+        twins: channels that go to those that take over their outgoing weights.
+    """
+    twins = twins or {}
+    added = merged(groups, twins)
+    if fold_constants:
+        added += constants(groups, removed[~np.isin(removed, list(twins))])
     optimizer = optimizers.built_optimizer(model)
     keep = _positions(groups, removed)
     followers = []
@@ -146,9 +162,10 @@ def remove(
     try:
         for variable, axes in (*followers, *keep.values()):
             variables.resize(variable, axes)
-        for variable, lost in folded:
-            stays = keep.get(id(variable), (None, {}))[1].get(0, slice(None))
-            variable.assign_add(lost[stays])
+        for variable, value in added:
+            for axis, positions in keep.get(id(variable), (None, {}))[1].items():
+                value = value.take(positions, axis=axis)
+            variable.assign_add(value)
         optimizers.rename_keys(optimizer, keys)
         _resize_symbols(groups, removed)
         _drop_functions(model)
