@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_snare.criteria import Criterion, LiveStatistics, score_groups, statistics
+from keras_snare.criteria import Criterion, LiveStatistics, score_groups, statistics, twins_of
 from keras_snare.graph import ChannelGroup, ChannelGroups
 
 Statistics = dict[str, np.ndarray] | None
@@ -68,3 +68,7 @@ class ScoreSource:
         if self.criterion.needs != "weights" and self.data is not None:
             collected = statistics(self.model, groups, chosen, self.criterion, self.data)
         return score_groups(chosen, self.criterion, collected)
+
+    def twins(self, chosen: list[ChannelGroup], removed: np.ndarray) -> dict[int, int]:
+        """Returns which channels take over from those that go, where the criterion merges."""
+        return twins_of(chosen, self.criterion, removed)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_snare.criteria import twins_of
 from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
 from keras_snare.policy import Proposal, SnarePolicy, lowest, matching_groups
 from keras_snare.records import GroupSize, PrunePlan, TrialRow
@@ -183,7 +182,7 @@ class SnareSearch:
         scores = self.source.scores(self.groups, [group], self.statistics)
         removed = lowest(group, scores[group.name], proposal.remove)
         before, totals = self.groups, self.source.totals
-        twins = twins_of([group], self.source.criterion, removed)
+        twins = self.source.twins([group], removed)
         snapshot = remove(self.model, before, removed, twins=twins)
         width = proposal.width - len(removed)
         plan = plan_for(before, removed)

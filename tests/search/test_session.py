@@ -27,6 +27,9 @@ class Source:
     def collected(self):
         return None
 
+    def twins(self, chosen, removed):
+        return {}
+
     def scores(self, groups, chosen, collected):
         self.asked.append(collected)
         return {
