@@ -31,9 +31,9 @@ WRONG = {
     "round_to of 0": ({"round_to": 0}, ValueError, "Received: round_to=0"),
     "broken round_to": ({"round_to": 2.5}, ValueError, r"Received: round_to=2\.5"),
     "unknown criterion": (
-        {"criterion": "l2"},
+        {"criterion": "l3"},
         ValueError,
-        "Unknown criterion. Received: 'l2'. Known: activation, l1_both",
+        "Unknown criterion. Received: 'l3'. Known: activation, apoz",
     ),
     "criterion of another kind": ({"criterion": 3}, TypeError, "`criterion` is a name .*: 3"),
     "no data": ({"criterion": "activation"}, ValueError, r"looks at data\. Give `data=\(x, y\)`"),
