@@ -69,16 +69,24 @@ class PrunePlan:
         Args:
             later: a plan for the model that this one leaves.
 
+        Raises:
+            InvalidPlanError: when `later` keeps units that this plan removes.
+
         Example:
 
         >>> PrunePlan({"conv1": [0, 2, 5]}).then(PrunePlan({"conv1": [1, 2]})).keep
         {'conv1': (2, 5)}
         """
-        stayed = {
-            layer: tuple(self.keep[layer][at] for at in kept) if layer in self.keep else kept
-            for layer, kept in later.keep.items()
-        }
-        return PrunePlan({**self.keep, **stayed})
+        stayed = dict(self.keep)
+        for layer, kept in later.keep.items():
+            units = self.keep.get(layer)
+            if units is not None and kept and not 0 <= kept[0] <= kept[-1] < len(units):
+                raise InvalidPlanError(
+                    f"The plan leaves layer {layer!r} units 0 to {len(units) - 1}. Received of the "
+                    f"later plan the indices {kept[0]} to {kept[-1]}."
+                )
+            stayed[layer] = kept if units is None else tuple(units[at] for at in kept)
+        return PrunePlan(stayed)
 
     def to_json(self) -> str:
         """Returns the plan as a JSON object, to be read by `from_json`."""

@@ -9,7 +9,7 @@ import keras
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.criteria import Criterion, check_data, get_criterion
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.policy import check_layers
+from keras_snare.policy import SnarePolicy, check_layers
 from keras_snare.search import Objective
 
 _STEPS = ("train_step", "test_step")
@@ -42,15 +42,16 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
         )
 
 
-def course(settings: Any, objective: Objective) -> dict[str, Any]:
-    """Returns the settings that decide what a search does, to be compared when it is resumed."""
-    numbers = ("first_step", "min_step", "beta", "gamma", "round_to", "prune_inputs")
+def course(settings: Any, objective: Objective, policy: SnarePolicy) -> dict[str, Any]:
+    """Returns what decides the course of a search, to be compared when it is resumed."""
+    numbers = ("first_step", "min_step", "beta", "gamma", "round_to")
     return {
         "monitor": objective.monitor,
         "mode": "max" if objective.higher else "min",
         "eps": objective.eps,
         "criterion": type(get_criterion(settings.criterion)).__name__,
-        **{name: getattr(settings, name) for name in numbers},
+        "prune_inputs": settings.prune_inputs,
+        **{name: getattr(policy, name) for name in numbers},
     }
 
 

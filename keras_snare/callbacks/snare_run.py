@@ -127,9 +127,11 @@ class SnareRun:
             self._inputs.remove_if_idle()
 
     def _saved_run(self) -> SavedRun | None:
-        if self.settings.directory is None:
+        settings = self.settings
+        if settings.directory is None:
             return None
-        return SavedRun(self.settings.directory, self.model, course(self.settings, self.objective))
+        decided = course(settings, self.objective, new_policy(settings))
+        return SavedRun(settings.directory, self.model, decided)
 
     def _first_epoch(self, first: int) -> int:
         """Returns how many epochs of training there have been."""

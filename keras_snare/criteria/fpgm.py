@@ -3,10 +3,9 @@
 import numpy as np
 
 from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.distances import squared_distances
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.graph import PRODUCER
-
-_ROWS = 256
 
 
 class FPGMCriterion(Criterion):
@@ -24,9 +23,6 @@ class FPGMCriterion(Criterion):
     def score(self, channels: ChannelEvidence) -> np.ndarray:
         total = np.zeros(channels.width)
         for weights in channels.weights(PRODUCER):
-            squares = np.square(weights).sum(axis=1)
-            for start in range(0, channels.width, _ROWS):
-                rows = slice(start, start + _ROWS)
-                apart = squares[rows, None] + squares - 2 * weights[rows] @ weights.T
-                total[rows] += np.sqrt(np.maximum(apart, 0)).sum(axis=1)
+            for units, apart in squared_distances(weights, np.arange(channels.width)):
+                total[units] += np.sqrt(apart).sum(axis=1)
         return total

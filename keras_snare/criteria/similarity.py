@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.distances import squared_distances
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.graph import PRODUCER, READER, THROUGH
-
-_ROWS = 256
 
 
 class SimilarityCriterion(Criterion):
@@ -53,15 +52,11 @@ class _Nearest:
         self.left = np.ones(len(self.vectors), dtype=bool)
         self.unit = np.full(len(self.vectors), -1)
         self.distance = np.full(len(self.vectors), np.inf)
-        self._squares = np.square(self.vectors).sum(axis=1)
         self.look(np.arange(len(self.vectors)))
 
     def look(self, units: np.ndarray) -> None:
         """Finds the nearest of some units anew."""
-        for start in range(0, len(units), _ROWS):
-            rows = units[start : start + _ROWS]
-            apart = self._squares[rows, None] + self._squares
-            apart -= 2 * self.vectors[rows] @ self.vectors.T
+        for rows, apart in squared_distances(self.vectors, units):
             apart[:, ~self.left] = np.inf
             apart[np.arange(len(rows)), rows] = np.inf
             self.unit[rows] = apart.argmin(axis=1)

@@ -70,12 +70,13 @@ class SnarePolicy:
         round_to: int | None = None,
     ):
         _check(first_step, min_step, beta, gamma, max_trials, round_to)
-        self.first_step = first_step
-        self.min_step = min_step
-        self.beta = beta
-        self.gamma = gamma
+        # As plain numbers, which reports and stored runs can hold.
+        self.first_step = float(first_step)
+        self.min_step = float(min_step)
+        self.beta = float(beta)
+        self.gamma = float(gamma)
         self.max_trials = max_trials
-        self.round_to = round_to or 1
+        self.round_to = int(round_to or 1)
         self.steps: dict[str, float] = {}
         self.trials = 0
         self.pending: Proposal | None = None

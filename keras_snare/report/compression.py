@@ -100,11 +100,21 @@ class CompressionReport(Ratios):
 
     @classmethod
     def from_json(cls, text: str) -> "CompressionReport":
-        """Reads a report that `to_json` wrote."""
-        figures: dict[str, Any] = json.loads(text)
-        rows = [TrialRow(**_with_nan(row)) for row in figures.pop("rows")]
+        """Reads a report that `to_json` wrote.
+
+        Raises:
+            ValueError: when the text is not such a report.
+        """
         names = {one.name for one in fields(cls)}
-        return cls(**{name: one for name, one in figures.items() if name in names}, rows=rows)
+        try:
+            figures: dict[str, Any] = json.loads(text)
+            rows = [TrialRow(**_with_nan(row)) for row in figures.pop("rows")]
+            return cls(**{name: one for name, one in figures.items() if name in names}, rows=rows)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                "A stored report is a JSON object, as CompressionReport.to_json writes it. "
+                f"Received: {text[:80]!r} ({type(error).__name__}: {error})"
+            ) from error
 
 
 def _finite(figures: dict) -> dict:

@@ -33,18 +33,29 @@ def save_model(model, path: str | os.PathLike[str], *, check: bool = True) -> No
             it can be loaded. It takes the time and the memory of a second model.
 
     Raises:
-        ValueError: when the path has another ending; nothing was written then.
+        TypeError: when `model` is no Keras model.
+        ValueError: when the path has another ending, or its folder is missing; nothing was written
+            then.
         UnsupportedModelError: when the file could not be loaded; nothing was written then.
 
     Example:
 
-    >>> keras_snare.prune(backbone, 0.5)
+    >>> backbone = keras_hub.models.BertBackbone(vocabulary_size=100, num_layers=1, num_heads=2,
+    ...                                          hidden_dim=16, intermediate_dim=8)
+    >>> report = keras_snare.prune(backbone, 0.5)
     >>> keras_snare.save_model(backbone, "small.keras")
     >>> backbone = keras.models.load_model("small.keras")
     """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`model` is a Keras 3 model. Received: {type(model).__name__}")
     path = Path(path)
     if path.suffix != ".keras":
         raise ValueError(f"`path` ends in '.keras'. Received: path={str(path)!r}")
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"`path` lies in a folder that exists. Received: path={str(path)!r}. Make "
+            f"{str(path.parent)!r} first."
+        )
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         plain, changed = Path(folder) / "plain.keras", Path(folder) / "changed.keras"
         model.save(plain)
@@ -94,7 +105,8 @@ def _check(model, config: dict[str, Any]) -> None:
     try:
         with keras.saving.custom_object_scope(kinds):
             again: Any = keras.saving.deserialize_keras_object(config)
-        assert shapes_of(again) == shapes_of(model), "its weights have other shapes"
+        if shapes_of(again) != shapes_of(model):
+            raise ValueError("its weights have other shapes")
     except Exception as error:  # Constructors of a user's classes may fail in any way.
         raise UnsupportedModelError(
             f"Model {model.name!r} cannot be built from its configuration and then cut "
