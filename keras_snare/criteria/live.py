@@ -12,9 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_snare import step_hooks
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.products import Tap, products, taps_of
 from keras_snare.graph import ChannelGroup
+from keras_snare.step_hooks import StepHook
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class Totals:
     steps: Any
 
 
-class LiveStatistics:
+class LiveStatistics(StepHook):
     """Collects a criterion's statistic in the running training step.
 
     It stands between the training step and `optimizer.apply`, so that it also sees the steps of a
@@ -49,21 +51,11 @@ class LiveStatistics:
 
     def attach(self) -> None:
         """Starts to listen; the training step has to be compiled after this."""
-        optimizer = self.model.optimizer
-        apply = optimizer.apply
-
-        def collect_and_apply(grads, trainable_variables=None):
-            variables = trainable_variables or self.model.trainable_variables
-            self._collect(list(grads), list(variables), optimizer)
-            return apply(grads, trainable_variables)
-
-        optimizer.apply = collect_and_apply
+        step_hooks.attach(self.model, self)
 
     def detach(self) -> None:
         """Stops listening, and drops the compiled step that still does."""
-        if "apply" in vars(self.model.optimizer):
-            del self.model.optimizer.apply
-        self.model.train_function = None
+        step_hooks.detach(self.model, self)
         self.totals = None
 
     def follow(self, groups: Iterable[ChannelGroup]) -> None:
@@ -90,13 +82,18 @@ class LiveStatistics:
         steps = max(float(totals.steps.numpy()), 1.0)
         return {name: total.numpy() / steps for name, total in totals.sums.items()}
 
-    def _collect(self, gradients: list, variables: list, optimizer) -> None:
+    def before(self, gradients: list, variables: list) -> list:
+        """Collects the statistic of a step."""
         found = {
             id(variable): keras.ops.convert_to_tensor(gradient)
             for variable, gradient in zip(variables, gradients, strict=True)
             if gradient is not None
         }
-        scale = optimizer.scale_loss(keras.ops.ones(()))
+        self._collect(found)
+        return gradients
+
+    def _collect(self, found: dict[int, Any]) -> None:
+        scale = self.model.optimizer.scale_loss(keras.ops.ones(()))
         figures, finite = {}, keras.ops.convert_to_tensor(True)
         totals = self._current()
         for name, taps in totals.taps.items():
