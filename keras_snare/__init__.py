@@ -4,8 +4,8 @@
 once, `channel_groups` and `cost` show what can be cut and what it saves.
 """
 
-from keras_snare import layers
-from keras_snare.callbacks import SnareCallback
+from keras_snare import layers, schedules
+from keras_snare.callbacks import MagnitudePruneCallback, SnareCallback
 from keras_snare.criteria import Criterion, register_criterion
 from keras_snare.errors import (
     CodecError,
@@ -15,6 +15,7 @@ from keras_snare.errors import (
     UnsupportedModelError,
 )
 from keras_snare.graph import channel_groups, cost
+from keras_snare.masking import ConnectionCriterion, Masks, remove_dead
 from keras_snare.pruning import prune
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
 from keras_snare.report import CompressionReport
@@ -25,8 +26,11 @@ __version__ = "0.1.0"
 __all__ = [
     "CodecError",
     "CompressionReport",
+    "ConnectionCriterion",
     "Criterion",
     "InvalidPlanError",
+    "MagnitudePruneCallback",
+    "Masks",
     "PrunePlan",
     "PruneReport",
     "SnapshotError",
@@ -40,6 +44,8 @@ __all__ = [
     "prune",
     "register_criterion",
     "register_layer",
+    "remove_dead",
     "save_model",
+    "schedules",
     "shrink",
 ]

@@ -1,19 +1,17 @@
 """`SnareCallback`: a model that becomes small while it trains."""
 
-import inspect
 import os
 from typing import Any
 
-import keras
-
 from keras_snare.callbacks.checks import check_settings
+from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.snare_run import SnareRun, new_policy
 from keras_snare.criteria import Criterion, get_criterion
 from keras_snare.report import CompressionReport
 from keras_snare.search import Objective, objective
 
 
-class SnareCallback(keras.callbacks.Callback):
+class SnareCallback(PruningCallback):
     """Finds, during `model.fit`, the smallest model whose metric stays within `eps` of the best.
 
     The search cuts a share of one layer's units, lets `fit` train on for up to `retrain_epochs`
@@ -76,6 +74,8 @@ class SnareCallback(keras.callbacks.Callback):
         Viehmann, master thesis, KIT 2020 (SNARE).
     """
 
+    main_argument = "eps"
+
     def __init__(
         self,
         eps: float = 0.005,
@@ -124,16 +124,6 @@ class SnareCallback(keras.callbacks.Callback):
         check_settings(self, self._criterion)
         self._run: SnareRun | None = None
 
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self)).parameters
-        given = {name: getattr(self, name) for name in defaults}
-        changed = [
-            f"{name}={value!r}"
-            for name, value in given.items()
-            if name == "eps" or not _same(value, defaults[name].default)
-        ]
-        return f"SnareCallback({', '.join(changed)})"
-
     def on_train_begin(self, logs=None):
         if self._run is not None:
             self._run.tidy_up()
@@ -154,7 +144,3 @@ class SnareCallback(keras.callbacks.Callback):
     def _running(self) -> SnareRun:
         assert self._run is not None, "on_train_begin comes first"
         return self._run
-
-
-def _same(value, default) -> bool:
-    return type(value) is type(default) and value == default

@@ -4,7 +4,7 @@ from keras_snare.criteria.activation import ActivationCriterion
 from keras_snare.criteria.apoz import APoZCriterion
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.batchnorm_scale import BatchNormScaleCriterion
-from keras_snare.criteria.data import check_data, statistics
+from keras_snare.criteria.data import batches, check_data, statistics
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.criteria.fisher import FisherCriterion
 from keras_snare.criteria.fpgm import FPGMCriterion
@@ -90,6 +90,7 @@ __all__ = [
     "RandomCriterion",
     "SimilarityCriterion",
     "TaylorCriterion",
+    "batches",
     "check_data",
     "get_criterion",
     "register_criterion",

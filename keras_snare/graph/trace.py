@@ -122,6 +122,13 @@ def parts_of(layer) -> list[Any]:
     return layer._flatten_layers(include_self=False)
 
 
+def children_of(layer) -> list[Any]:
+    """The layers that a layer holds itself, in the order in which it got them."""
+    held = layer._flatten_layers(include_self=False, recursive=False)
+    order = {id(one): at for at, one in enumerate(getattr(layer, "layers", ()))}
+    return sorted(held, key=lambda one: order.get(id(one), len(order)))
+
+
 def nodes_of(functional) -> list[Any]:
     """The calls of a graph, each after those whose results it reads."""
     by_depth = functional._nodes_by_depth

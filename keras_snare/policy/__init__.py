@@ -1,7 +1,7 @@
 """Scores and costs to decisions: no Keras training in here."""
 
 from keras_snare.policy.one_shot import SCOPES, lowest, one_shot
-from keras_snare.policy.selection import check_layers, matching_groups, select_groups
+from keras_snare.policy.selection import check_layers, matching_groups, means, select_groups
 from keras_snare.policy.snare import Proposal, SnarePolicy
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "check_layers",
     "lowest",
     "matching_groups",
+    "means",
     "one_shot",
     "select_groups",
 ]

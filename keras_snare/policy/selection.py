@@ -72,7 +72,7 @@ def matching_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:
     return [
         group
         for group in groups.prunable()
-        if any(_means(layers, name, producers[name]) for name in group.layers)
+        if any(means(layers, name, producers[name]) for name in group.layers)
     ]
 
 
@@ -82,7 +82,8 @@ def _as_list(layers: Any) -> Iterable:
     return layers if isinstance(layers, (list, tuple, set, frozenset)) else [layers]
 
 
-def _means(layers: Any, name: str, layer) -> bool:
+def means(layers: Any, name: str, layer) -> bool:
+    """Tells whether the argument `layers` means a layer, by its own name or the one given here."""
     return any(_matches(one, name, layer) for one in _as_list(layers))
 
 

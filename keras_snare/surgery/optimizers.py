@@ -81,14 +81,45 @@ def slots(optimizer) -> list[Slot]:
     return found
 
 
-def _own_slots(optimizer) -> Iterator[Slot]:
+def clear_slots(optimizer, cleared: dict[int, Any]) -> None:
+    """Sets what an optimizer holds for single weights to zero, in slots shaped like the variable.
+
+    Args:
+        optimizer: the optimizer.
+        cleared: by id of a variable, an array of its shape that is True where to clear.
+    """
+    for one in optimizers_of(optimizer):
+        for _, value, variable in _beside_variables(one) if one.built else ():
+            where = cleared.get(id(variable))
+            if where is not None and where.shape == tuple(value.shape):
+                value.assign(keras.ops.where(where, keras.ops.zeros_like(value), value))
+
+
+def moving_averages(optimizer) -> dict[int, Any]:
+    """Returns the averages of weights that an optimizer keeps (`use_ema`), by id of the weight."""
+    found = {}
+    for one in optimizers_of(optimizer):
+        if one.built and one.use_ema:
+            averages = one._model_variables_moving_average
+            pairs = zip(one._trainable_variables, averages, strict=True)
+            found.update({id(weight): average for weight, average in pairs if average is not None})
+    return found
+
+
+def _beside_variables(optimizer) -> Iterator[tuple[str, Any, Any]]:
+    """Name of the list, slot and variable, of every list that is parallel to the variables."""
     variables = optimizer._trainable_variables
     for name, held in vars(optimizer).items():
         if name in _NOT_SLOTS or not isinstance(held, list) or len(held) != len(variables):
             continue
         for value, variable in zip(held, variables, strict=True):
             if isinstance(value, keras.Variable) and len(value.shape):
-                yield Slot(value, variable, _slot_axes(optimizer, name, value, variable))
+                yield name, value, variable
+
+
+def _own_slots(optimizer) -> Iterator[Slot]:
+    for name, value, variable in _beside_variables(optimizer):
+        yield Slot(value, variable, _slot_axes(optimizer, name, value, variable))
 
 
 def _slot_axes(optimizer, name: str, value, variable) -> tuple[int, ...]:

@@ -1,0 +1,112 @@
+"""Masks through one `fit`, from its first epoch to whatever ends it."""
+
+import os
+from typing import Any
+
+import keras
+
+from keras_snare.callbacks.pruning import PruningCallback, check_alone
+from keras_snare.callbacks.running_fit import Guard, RunningFit, running_fit
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.masking import MaskedStep, Masks
+
+
+class MaskRun:
+    """Holds masks through a `fit`, and takes them off the model however it ends.
+
+    Args:
+        callback: whose run it is.
+        step: the masks; nothing is done to the model before `begin`.
+        fit: the running `fit`, or None where it was not found.
+    """
+
+    def __init__(self, callback: PruningCallback, step: MaskedStep, fit: RunningFit | None):
+        self.model = callback.model
+        self.step = step
+        self._guard = Guard(self.model, fit.callbacks if fit else None, self.tidy_up)
+        self._attached = False
+
+    def begin(self) -> None:
+        """Holds from here on; called at the beginning of every epoch, it watches the step."""
+        if not self._attached:
+            self._attached = True
+            self.step.attach()
+            self.model.make_train_function(force=True)
+        self._guard.watch_model()
+
+    def end(self) -> None:
+        """Leaves a plain model whose pruned connections are zeros."""
+        if self._attached:
+            # Averages or the best weights of another epoch may have been put in.
+            self.step.masks.apply(self.model)
+        self.tidy_up()
+
+    def tidy_up(self) -> None:
+        """Takes everything of ours off the model."""
+        self._guard.release()
+        self.step.detach()
+        self._attached = False
+
+
+def sparsity_logs(masks: Masks, layers: dict[str, str]) -> dict[str, float]:
+    """Returns the sparsity in all, and by layer.
+
+    Args:
+        masks: the masks.
+        layers: path of the layer by name of the kernel.
+    """
+    sizes: dict[str, list[int]] = {}
+    for name, kept in masks.items():
+        counts = sizes.setdefault(layers[name], [0, 0])
+        counts[0] += kept.size
+        counts[1] += int(kept.sum())
+    by_layer = {f"sparsity_{layer}": 1 - kept / size for layer, (size, kept) in sizes.items()}
+    return {"sparsity": masks.sparsity, **by_layer}
+
+
+def loaded(masks: Any) -> Masks | None:
+    """Returns masks, or those of a file, or None.
+
+    Raises:
+        TypeError: when it is something else.
+        SnapshotError: when the file is missing or damaged.
+    """
+    if isinstance(masks, (str, os.PathLike)):
+        return Masks.load(masks)
+    if masks is not None and not isinstance(masks, Masks):
+        raise TypeError(f"Masks are keras_snare.Masks, or a file of them. Received: {masks!r}")
+    return masks
+
+
+def check_fit(callback: PruningCallback, last: int) -> RunningFit | None:
+    """Checks the running `fit` for what would undo the pruning.
+
+    Args:
+        callback: whose run it is.
+        last: int, epoch at whose beginning the network gets its last connections or units.
+
+    Returns:
+        The running `fit`.
+
+    Raises:
+        UnsupportedModelError: when the model is not built or has no optimizer.
+        ValueError: when another callback prunes, or brings back weights of an earlier epoch.
+    """
+    model = callback.model
+    if not model.built or model.optimizer is None:
+        raise UnsupportedModelError(
+            f"Model {model.name!r} is not built or has no optimizer. Call model.build(...) or give "
+            "it a keras.Input, and model.compile(...), before fit."
+        )
+    fit = running_fit(model)
+    callbacks: list[Any] = fit.callbacks.callbacks if fit is not None else []
+    check_alone(callback, callbacks)
+    for one in callbacks:
+        early = isinstance(one, keras.callbacks.EarlyStopping) and one.restore_best_weights
+        if early and one.start_from_epoch < last:
+            raise ValueError(
+                "EarlyStopping(restore_best_weights=True) would bring back weights from before "
+                f"epoch {last}, in which {type(callback).__name__} prunes for the last time. Give "
+                f"it start_from_epoch={last}. Received: start_from_epoch={one.start_from_epoch}."
+            )
+    return fit

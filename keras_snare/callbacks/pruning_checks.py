@@ -1,0 +1,168 @@
+"""Mistakes that `MagnitudePruneCallback` can see before any training."""
+
+import warnings
+from typing import Any
+
+from keras_snare.callbacks.running_fit import RunningFit
+from keras_snare.criteria import check_data, get_criterion
+from keras_snare.masking import (
+    CONNECTION_SCOPES,
+    get_connection_criterion,
+    get_pattern,
+    get_regrowth,
+)
+from keras_snare.policy import check_layers
+from keras_snare.schedules import Schedule
+
+_FOR_CONNECTIONS = ("pattern", "block", "regrowth", "initial_masks")
+
+
+def check_magnitude(settings: Any, schedule: Schedule) -> float:
+    """Checks the callback's arguments, and returns the sparsity that it ends with.
+
+    Raises:
+        ValueError, TypeError: for the first one that is out of range.
+    """
+    final = _final_sparsity(settings)
+    schedule.sparsity(0.0, final)
+    for name, least in (("begin_epoch", 0), ("end_epoch", 0), ("frequency", 1)):
+        count = getattr(settings, name)
+        if name == "end_epoch" and count is None:
+            continue
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            raise ValueError(f"`{name}` is an integer, {least} or more. Received: {name}={count!r}")
+    end = settings.end_epoch
+    if end is not None and (schedule.once or end < settings.begin_epoch):
+        why = f"not before begin_epoch={settings.begin_epoch}"
+        why = "left out where all is pruned at once" if schedule.once else why
+        raise ValueError(f"`end_epoch` is {why}. Received: end_epoch={end!r}")
+    if settings.per not in ("epoch", "step"):
+        raise ValueError(f"`per` is 'epoch' or 'step'. Received: per={settings.per!r}")
+    for name in ("structured", "remove_dead"):
+        if not isinstance(getattr(settings, name), bool):
+            raise ValueError(f"`{name}` is True or False. Received: {getattr(settings, name)!r}")
+    check_layers(settings.layers)
+    if settings.structured:
+        _check_units(settings)
+    else:
+        _check_connections(settings)
+    return final
+
+
+def _final_sparsity(settings: Any) -> float:
+    sparsity = settings.sparsity
+    by_pattern = get_pattern(settings.pattern, settings.block).sparsity
+    if sparsity is None:
+        return 0.8 if by_pattern is None else by_pattern
+    if isinstance(sparsity, bool) or not isinstance(sparsity, (int, float)) or not 0 < sparsity < 1:
+        raise ValueError(
+            f"`sparsity` is the share to prune, between 0 and 1. Received: sparsity={sparsity!r}"
+        )
+    if by_pattern is not None and abs(sparsity - by_pattern) > 1e-9:
+        raise ValueError(
+            f"pattern={settings.pattern!r} prunes a share of {by_pattern:g}. Received: "
+            f"sparsity={sparsity!r}. Leave `sparsity` out."
+        )
+    return float(sparsity)
+
+
+def _check_connections(settings: Any) -> None:
+    if settings.scope not in CONNECTION_SCOPES:
+        raise ValueError(
+            f"`scope` is one of {', '.join(CONNECTION_SCOPES)}. Received: scope={settings.scope!r}"
+        )
+    criterion = get_connection_criterion(settings.criterion)
+    if settings.scoring_data is not None:
+        check_data(settings.scoring_data, "scoring_data", True)
+        if criterion.needs == "weights":
+            raise ValueError(
+                f"{criterion!r} does not look at data. Received: scoring_data. Leave it out."
+            )
+    elif criterion.needs == "data" and not criterion.live:
+        raise ValueError(
+            f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
+            "`scoring_data=(x, y)`, or choose 'taylor' or 'magnitude'."
+        )
+    regrowth = get_regrowth(settings.regrowth)
+    if regrowth is not None and regrowth.dormant and criterion.needs != "weights":
+        raise ValueError(
+            f"{regrowth!r} ranks pruned connections by the weights that they train on with, so the "
+            f"criterion is one on weights, such as 'magnitude'. Received: {criterion!r}"
+        )
+    exact = settings.pattern is not None or settings.block is not None
+    if regrowth is not None and regrowth.by_gradient and exact:
+        raise ValueError(
+            f"{regrowth!r} exchanges connections one by one, which no pattern survives. Leave out "
+            "`pattern` and `block`, or take regrowth='splicing'."
+        )
+
+
+def _check_units(settings: Any) -> None:
+    given = [name for name in _FOR_CONNECTIONS if getattr(settings, name) is not None]
+    given += ["remove_dead"] if settings.remove_dead else []
+    if given:
+        raise ValueError(
+            f"`{given[0]}` is for connections. Received it with structured=True, which removes "
+            "whole units. Leave one of them out."
+        )
+    if settings.scope not in ("layer", "global"):
+        raise ValueError(
+            "With structured=True `scope` is 'layer' or 'global'. Received: "
+            f"scope={settings.scope!r}"
+        )
+    criterion = get_criterion(unit_criterion(settings.criterion))
+    if settings.scoring_data is not None:
+        check_data(settings.scoring_data, "scoring_data", criterion.needs == "gradients")
+    elif criterion.needs != "weights" and not criterion.live:
+        raise ValueError(
+            f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
+            "`scoring_data=(x, y)`, or choose 'taylor' or a criterion on weights."
+        )
+
+
+def unit_criterion(criterion: Any) -> Any:
+    """Returns the criterion for units: magnitude is the sum of the weights' absolute values."""
+    return "l1_in" if criterion == "magnitude" else criterion
+
+
+def check_course(settings: Any, fit: RunningFit | None, last: int, at_first: float) -> int | None:
+    """Checks the updates against the running `fit`.
+
+    Args:
+        settings: the callback.
+        fit: the running `fit`.
+        last: int, epoch of the last update.
+        at_first: float, sparsity of the first update.
+
+    Returns:
+        Steps of an epoch, where they are counted.
+
+    Raises:
+        ValueError: when the steps are not known, or there is nothing to score the first update by.
+    """
+    first, epochs = fit.initial_epoch if fit else 0, settings.params.get("epochs") or 1
+    if epochs <= last:
+        warnings.warn(
+            f"fit ends after epoch {epochs - 1}, before the last update of the masks at the "
+            f"beginning of epoch {last}, so that the sparsity asked for is not reached. Give "
+            f"epochs={last + 1} or more, or another end_epoch.",
+            UserWarning,
+            stacklevel=2,
+        )
+    get = get_criterion if settings.structured else get_connection_criterion
+    named = unit_criterion(settings.criterion) if settings.structured else settings.criterion
+    listens = get(named).needs != "weights" and settings.scoring_data is None
+    if listens and at_first > 0 and first >= settings.begin_epoch:
+        raise ValueError(
+            f"criterion={settings.criterion!r} listens to training, and the first update prunes "
+            f"before the first step. Give begin_epoch={first + 1}, or scoring_data=(x, y)."
+        )
+    if settings.per == "epoch":
+        return None
+    steps = settings.params.get("steps")
+    if steps is None:
+        raise ValueError(
+            "per='step' needs to know how many steps an epoch has. Give `steps_per_epoch` to fit, "
+            "or data of known length."
+        )
+    return steps

@@ -1,0 +1,113 @@
+"""One `fit` in which units are removed on a schedule."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_snare.callbacks.pruning_checks import unit_criterion
+from keras_snare.callbacks.running_fit import Guard, RunningFit
+from keras_snare.criteria import get_criterion
+from keras_snare.graph import channel_groups, model_cost
+from keras_snare.policy import lowest, one_shot, select_groups
+from keras_snare.records import PrunePlan, PruneReport, WidthChange
+from keras_snare.search import ScoreSource
+from keras_snare.surgery import plan_for, remove
+
+
+class UnitRun:
+    """Removes units up to a share of those that there were.
+
+    Args:
+        settings: the callback.
+        fit: the running `fit`.
+    """
+
+    def __init__(self, settings: Any, fit: RunningFit | None):
+        self.model = settings.model
+        self.settings = settings
+        self.groups = channel_groups(self.model)
+        self.before = model_cost(self.groups)
+        chosen = select_groups(self.groups, settings.layers)
+        self.widths = {group.name: group.width for group in chosen}
+        self.plan = PrunePlan({})
+        criterion = get_criterion(unit_criterion(settings.criterion))
+        self._source = ScoreSource(self.model, criterion, settings.scoring_data)
+        self._guard = Guard(self.model, fit.callbacks if fit else None, self.tidy_up)
+        self._attached = False
+
+    def epoch_begins(self) -> None:
+        """Begins before the first epoch."""
+        if not self._attached:
+            self._attached = True
+            self._source.attach(self._chosen())
+            self.model.make_train_function(force=True)
+        self._guard.watch_model()
+
+    def update(self, sparsity: float, _progress: float) -> None:
+        """Removes units up to a share of those that there were."""
+        removed = self._removed(sparsity)
+        if removed.size:
+            twins = self._source.twins(self._chosen(), removed)
+            self.plan = self.plan.then(plan_for(self.groups, removed))
+            remove(self.model, self.groups, removed, twins=twins)
+            self.groups = channel_groups(self.model)
+            self._source.follow(self._chosen())
+            self._guard.watch_model()
+        self._source.epoch_began()
+
+    def logs(self) -> dict[str, float]:
+        """Returns the share of units that is gone, in all and by layer, and the cost."""
+        now = {name: self.groups[name].width for name in self.widths}
+        share = 1 - sum(now.values()) / sum(self.widths.values())
+        by_layer = {f"sparsity_{name}": 1 - now[name] / was for name, was in self.widths.items()}
+        cost = model_cost(self.groups)
+        return {
+            "sparsity": share,
+            **by_layer,
+            "snare_params": cost.params,
+            "snare_flops": cost.flops,
+        }
+
+    def end(self) -> tuple[None, PruneReport]:
+        """Returns what was removed."""
+        self.tidy_up()
+        after = model_cost(self.groups)
+        now = {name: self.groups[name].width for name in self.widths}
+        changes = tuple(
+            WidthChange(name, was, now[name])
+            for name, was in self.widths.items()
+            if now[name] < was
+        )
+        before = self.before
+        report = PruneReport(
+            changes, before.params, after.params, before.flops, after.flops, self.plan
+        )
+        return None, report
+
+    def tidy_up(self) -> None:
+        """Takes everything of ours off the model."""
+        self._guard.release()
+        self._source.detach()
+        self._attached = False
+
+    def _chosen(self):
+        return [group for group in self.groups if group.name in self.widths]
+
+    def _removed(self, sparsity: float) -> np.ndarray:
+        """The units with the lowest scores, of those that have to go."""
+        chosen = [group for group in self._chosen() if group.prunable]
+        left = {
+            group.name: int(sparsity * self.widths[group.name] + 1e-9)
+            - (self.widths[group.name] - group.width)
+            for group in chosen
+        }
+        total = int(sparsity * sum(self.widths.values()) + 1e-9)
+        total -= sum(self.widths.values()) - sum(group.width for group in self._chosen())
+        if total <= 0 or not chosen:
+            return np.array([], dtype=np.int64)
+        scores = self._source.scores(self.groups, chosen, self._source.collected())
+        if self.settings.scope == "global":
+            share = total / sum(group.width for group in chosen)
+            return one_shot(chosen, scores, min(share, 1.0), "global")
+        parts = [lowest(group, scores[group.name], max(left[group.name], 0)) for group in chosen]
+        return np.concatenate(parts)

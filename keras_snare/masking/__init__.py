@@ -1,0 +1,35 @@
+"""Connection pruning: masks that hold through training."""
+
+from keras_snare.masking.criteria import (
+    CONNECTION_CRITERIA,
+    ConnectionCriterion,
+    get_connection_criterion,
+)
+from keras_snare.masking.dead import remove_dead
+from keras_snare.masking.kernels import Kernel, kernels_of
+from keras_snare.masking.masked_step import MaskedStep
+from keras_snare.masking.masks import Masks
+from keras_snare.masking.patterns import Pattern, get_pattern
+from keras_snare.masking.pruner import ConnectionPruner
+from keras_snare.masking.regrowth import Regrowth, RigL, Splicing, get_regrowth
+from keras_snare.masking.selection import CONNECTION_SCOPES, select
+
+__all__ = [
+    "CONNECTION_CRITERIA",
+    "CONNECTION_SCOPES",
+    "ConnectionCriterion",
+    "ConnectionPruner",
+    "Kernel",
+    "MaskedStep",
+    "Masks",
+    "Pattern",
+    "Regrowth",
+    "RigL",
+    "Splicing",
+    "get_connection_criterion",
+    "get_pattern",
+    "get_regrowth",
+    "kernels_of",
+    "remove_dead",
+    "select",
+]

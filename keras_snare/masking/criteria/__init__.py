@@ -1,0 +1,48 @@
+"""Which connections matter: one file per criterion."""
+
+from typing import Any
+
+from keras_snare.masking.criteria.base import ConnectionCriterion, gradients
+from keras_snare.masking.criteria.magnitude import MagnitudeCriterion
+from keras_snare.masking.criteria.movement import MovementCriterion
+from keras_snare.masking.criteria.random import RandomConnectionCriterion
+from keras_snare.masking.criteria.taylor import TaylorConnectionCriterion
+from keras_snare.registry import Registry
+
+CONNECTION_CRITERIA: Registry[type[ConnectionCriterion]] = Registry("criterion for connections")
+for _name, _criterion in {
+    "magnitude": MagnitudeCriterion,
+    "movement": MovementCriterion,
+    "random": RandomConnectionCriterion,
+    "taylor": TaylorConnectionCriterion,
+}.items():
+    CONNECTION_CRITERIA.register(_name, _criterion)
+
+
+def get_connection_criterion(criterion: Any) -> ConnectionCriterion:
+    """Returns a criterion for connections by name, or the object itself.
+
+    Raises:
+        ValueError: when no criterion has the name.
+        TypeError: when `criterion` is neither a name nor a `ConnectionCriterion`.
+    """
+    if isinstance(criterion, str):
+        return CONNECTION_CRITERIA.get(criterion)()
+    if not isinstance(criterion, ConnectionCriterion):
+        raise TypeError(
+            f"`criterion` is a name ({', '.join(CONNECTION_CRITERIA.names())}) or a "
+            f"keras_snare.ConnectionCriterion. Received: {criterion!r}"
+        )
+    return criterion
+
+
+__all__ = [
+    "CONNECTION_CRITERIA",
+    "ConnectionCriterion",
+    "MagnitudeCriterion",
+    "MovementCriterion",
+    "RandomConnectionCriterion",
+    "TaylorConnectionCriterion",
+    "get_connection_criterion",
+    "gradients",
+]

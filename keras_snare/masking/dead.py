@@ -1,0 +1,100 @@
+"""Units that no connection reaches, or that reach none: they can be removed for real."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_snare.criteria import ChannelEvidence
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import (
+    PRODUCER,
+    READER,
+    ChannelGroup,
+    ChannelGroups,
+    channel_groups,
+    model_cost,
+)
+from keras_snare.policy import matching_groups
+from keras_snare.records import PrunePlan, PruneReport, WidthChange
+from keras_snare.surgery import Snapshot, plan_for, remove
+
+
+def remove_dead(model, layers: Any = None) -> PruneReport:
+    """Removes the units whose incoming, or outgoing, connections are all zero, in place.
+
+    What the model computes stays the same: a unit without incoming connections gives its readers a
+    constant, which their biases take over; where they cannot, it stays. Removing units may leave
+    others without a connection, so it goes on until there are none. Of each layer a unit stays.
+
+    Args:
+        model: a built Keras model.
+        layers: which layers, as `SnareCallback` takes them.
+
+    Returns:
+        `PruneReport`.
+
+    Raises:
+        UnsupportedModelError: when no graph of the model is to be had; nothing has changed.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)])
+    >>> model.layers[1].kernel.assign(keras.ops.eye(8, 2))
+    >>> keras_snare.remove_dead(model).params_after
+    16
+    """
+    first = groups = channel_groups(model)
+    before = model_cost(groups)
+    plan, refused = PrunePlan({}), set()
+    snapshots: list[Snapshot] = []
+    try:
+        while True:
+            step = _remove_some(model, groups, layers, refused, snapshots)
+            if step is None:
+                break
+            plan = plan.then(step)
+            groups = channel_groups(model)
+    except BaseException:
+        for snapshot in snapshots[:1]:
+            snapshot.restore()
+        raise
+    after = model_cost(groups)
+    widths = {group.layers: group.width for group in groups}
+    changes = tuple(
+        WidthChange(group.name, group.width, widths[group.layers])
+        for group in first
+        if widths.get(group.layers, group.width) < group.width
+    )
+    return PruneReport(changes, before.params, after.params, before.flops, after.flops, plan)
+
+
+def _remove_some(
+    model, groups: ChannelGroups, layers: Any, refused: set[str], snapshots: list[Snapshot]
+) -> PrunePlan | None:
+    """Removes dead units of one group; those whose constant no bias can take over are refused."""
+    for group in matching_groups(groups, layers):
+        for role, folds in ((READER, False), (PRODUCER, True)):
+            dead = _without(group, role)
+            if not dead.size or (folds and group.name in refused):
+                continue
+            plan = plan_for(groups, dead)
+            try:
+                snapshots.append(remove(model, groups, dead, fold_constants=folds))
+            except UnsupportedModelError:
+                if not folds:
+                    raise
+                refused.add(group.name)
+                continue
+            del snapshots[1:]
+            return plan
+    return None
+
+
+def _without(group: ChannelGroup, role: str) -> np.ndarray:
+    """Returns the channels (roots) with no weight but zero in a role, as far as they may go."""
+    arrays = ChannelEvidence(group).weights(role)
+    if not arrays:
+        return np.array([], dtype=np.int64)
+    alive = np.any([np.any(array != 0, axis=1) for array in arrays], axis=0)
+    order = group.free[~alive[group.free]]
+    return group.roots[group.first(order, len(order))]

@@ -1,0 +1,129 @@
+"""Masks: which connections of a network are kept, as plain data."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_snare.errors import InvalidPlanError
+from keras_snare.masking.archive import load_arrays, save_arrays
+from keras_snare.masking.kernels import Kernel, kernels_of
+
+_KIND = "masks 1"
+
+
+class Masks(Mapping[str, np.ndarray]):
+    """Which connections are kept, by kernel.
+
+    Masks are a mapping from the name of a kernel, such as `"dense1/kernel"`, to an array of its
+    shape that is True where the connection is kept.
+
+    Args:
+        kept: such a mapping.
+
+    Example:
+
+    >>> masks = keras_snare.Masks({"dense/kernel": [[True, False], [False, False]]})
+    >>> masks.sparsity
+    0.75
+    """
+
+    def __init__(self, kept: Mapping[str, Any]):
+        self._kept = {name: np.array(one, dtype=bool) for name, one in kept.items()}
+
+    @classmethod
+    def of(cls, model, layers: Any = None) -> "Masks":
+        """Returns the masks of a model whose pruned connections are zeros.
+
+        Args:
+            model: a built Keras model.
+            layers: which layers, as `SnareCallback` takes them.
+        """
+        return cls({one.name: _values(one) != 0 for one in kernels_of(model, layers)})
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._kept[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def sparsity(self) -> float:
+        """Share of the connections that are pruned."""
+        size = sum(one.size for one in self._kept.values())
+        return 1 - self.kept / max(size, 1)
+
+    @property
+    def kept(self) -> int:
+        """Number of connections that are kept."""
+        return sum(int(one.sum()) for one in self._kept.values())
+
+    def apply(self, model) -> None:
+        """Sets the pruned connections of a model to zero.
+
+        Raises:
+            InvalidPlanError: when a kernel is missing or has another shape; nothing has changed.
+        """
+        for kernel in self.kernels(model):
+            kernel.variable.assign(np.where(self[kernel.name], _values(kernel), 0))
+
+    def kernels(self, model) -> list[Kernel]:
+        """Returns the kernels of a model that are masked.
+
+        Raises:
+            InvalidPlanError: when one is missing or has another shape.
+        """
+        known = {one.name: one for one in kernels_of(model)}
+        for name, mask in self._kept.items():
+            if name not in known:
+                raise InvalidPlanError(
+                    f"The masks name the kernel {name!r}, which model {model.name!r} does not have "
+                    f"or does not train. Its kernels: {', '.join(known)}. Build it with the same "
+                    "names of layers."
+                )
+            if known[name].shape != mask.shape:
+                raise InvalidPlanError(
+                    f"The mask of kernel {name!r} has the shape {mask.shape}, the kernel has the "
+                    f"shape {known[name].shape}. Give masks of this network."
+                )
+        return [known[name] for name in self._kept]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the masks into an `.npz` file, a bit for a connection.
+
+        Raises:
+            SnapshotError: when the file cannot be written.
+        """
+        packed = {f"mask/{name}": np.packbits(one) for name, one in self._kept.items()}
+        shapes = {f"shape/{name}": np.array(one.shape) for name, one in self._kept.items()}
+        save_arrays(path, _KIND, {**packed, **shapes})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Masks":
+        """Reads masks that `save` wrote.
+
+        Raises:
+            SnapshotError: when the file is missing, damaged, or holds something else.
+        """
+        arrays = load_arrays(path, _KIND)
+        found = {}
+        for key, packed in arrays.items():
+            part, _, name = key.partition("/")
+            if part == "mask":
+                shape = arrays[f"shape/{name}"]
+                bits = np.unpackbits(packed, count=int(np.prod(shape)))
+                found[name] = bits.reshape(shape).astype(bool)
+        return cls(found)
+
+    def __repr__(self) -> str:
+        counts = f"{self.kept:,} connections kept, {self.sparsity:.4f} pruned"
+        return f"Masks({len(self)} kernels, {counts})"
+
+
+def _values(kernel: Kernel) -> np.ndarray:
+    return keras.ops.convert_to_numpy(kernel.variable.value)
