@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_snare.errors import InvalidPlanError, UnsupportedModelError
-from keras_snare.graph import PRODUCER, READER, channel_groups
+from keras_snare.graph import PRODUCER, READER, axis_key, channel_groups
 from keras_snare.masking.criteria import ConnectionCriterion
 from keras_snare.masking.kernels import Kernel, kernels_of
 from keras_snare.masking.masked_step import MaskedStep
@@ -180,15 +180,17 @@ def reading_axes(model) -> dict[int, int]:
     """
     axes: dict[int, dict[str, set[int]]] = {}
     for binding in channel_groups(model).bindings:
-        roles = axes.setdefault(id(binding.variable), {})
-        roles.setdefault(binding.role, set()).add(binding.axis)
+        key, axis = axis_key(binding.variable, binding.axis)
+        # What is read from a tensor comes before what stays inside of a layer.
+        role = "tensor" if binding.role == READER and binding.source is not None else binding.role
+        axes.setdefault(key, {}).setdefault(role, set()).add(axis)
     found = {}
     for kernel in kernels_of(model):
         roles, ndim = axes.get(id(kernel.variable), {}), len(kernel.shape)
         # What a model's own inputs feed has no channels that are followed; nor has a wall's kernel.
-        others = {ndim - 2, ndim - 1} - (roles.get(PRODUCER) or {ndim - 1})
-        reads = roles.get(READER) or others
-        if reads and not _is_depthwise(kernel):
+        made = roles.get(PRODUCER, {ndim - 1})
+        reads = roles.get("tensor") or roles.get(READER) or {ndim - 2, ndim - 1} - made
+        if not _is_depthwise(kernel):
             found[id(kernel.variable)] = max(reads)
     return found
 
