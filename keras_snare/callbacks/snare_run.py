@@ -5,6 +5,7 @@ from typing import Any
 from keras_snare.callbacks import messages
 from keras_snare.callbacks.best_epoch import BestEpoch
 from keras_snare.callbacks.checks import check_run, course, warn_if_short
+from keras_snare.callbacks.pruning import check_alone
 from keras_snare.callbacks.running_fit import EvaluateAgain, Guard, running_fit, unknown_monitor
 from keras_snare.callbacks.saved_run import SavedRun
 from keras_snare.callbacks.warmup import Warmup
@@ -51,6 +52,7 @@ class SnareRun:
         self.objective = objective
         self.report: CompressionReport | None = None
         fit = running_fit(model)
+        check_alone(settings, fit.callbacks.callbacks if fit else [])
         check_run(model, objective, fit)
         if settings.layers or not settings.prune_inputs:
             select_groups(channel_groups(model), settings.layers)

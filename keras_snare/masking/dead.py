@@ -17,6 +17,7 @@ from keras_snare.graph import (
 from keras_snare.policy import matching_groups
 from keras_snare.records import PrunePlan, PruneReport, WidthChange
 from keras_snare.surgery import Snapshot, plan_for, remove
+from keras_snare.surgery.constants import constants
 
 
 def remove_dead(model, layers: Any = None) -> PruneReport:
@@ -45,11 +46,11 @@ def remove_dead(model, layers: Any = None) -> PruneReport:
     """
     first = groups = channel_groups(model)
     before = model_cost(groups)
-    plan, refused = PrunePlan({}), set()
+    plan = PrunePlan({})
     snapshots: list[Snapshot] = []
     try:
         while True:
-            step = _remove_some(model, groups, layers, refused, snapshots)
+            step = _remove_some(model, groups, layers, snapshots)
             if step is None:
                 break
             plan = plan.then(step)
@@ -69,25 +70,42 @@ def remove_dead(model, layers: Any = None) -> PruneReport:
 
 
 def _remove_some(
-    model, groups: ChannelGroups, layers: Any, refused: set[str], snapshots: list[Snapshot]
+    model, groups: ChannelGroups, layers: Any, snapshots: list[Snapshot]
 ) -> PrunePlan | None:
-    """Removes dead units of one group; those whose constant no bias can take over are refused."""
+    """Removes dead units of the first group that has some."""
     for group in matching_groups(groups, layers):
-        for role, folds in ((READER, False), (PRODUCER, True)):
-            dead = _without(group, role)
-            if not dead.size or (folds and group.name in refused):
-                continue
+        unread, unfed = _without(group, READER), _without(group, PRODUCER)
+        if not unread.size:
+            unfed = _foldable(groups, group, unfed)
+        dead = unread if unread.size else unfed
+        if dead.size:
             plan = plan_for(groups, dead)
-            try:
-                snapshots.append(remove(model, groups, dead, fold_constants=folds))
-            except UnsupportedModelError:
-                if not folds:
-                    raise
-                refused.add(group.name)
-                continue
+            snapshots.append(remove(model, groups, dead, fold_constants=not unread.size))
             del snapshots[1:]
             return plan
     return None
+
+
+def _foldable(groups: ChannelGroups, group: ChannelGroup, unfed: np.ndarray) -> np.ndarray:
+    """Returns those of the units without input whose constant the readers' biases can hold."""
+    if not unfed.size or _can_fold(groups, group, unfed):
+        return unfed
+    alone = [root for root in unfed.tolist() if _can_fold(groups, group, np.array([root]))]
+    return np.array(alone, dtype=np.int64)
+
+
+def _can_fold(groups: ChannelGroups, group: ChannelGroup, unfed: np.ndarray) -> bool:
+    try:
+        added = constants(groups, unfed)
+    except UnsupportedModelError:
+        return False
+    # Where a convolution pads, its border sees less of the constant than a bias would give.
+    pads = any(_pads(member.binding.layer) for member in group.with_role(READER))
+    return not pads or not any(np.any(value) for _, value in added)
+
+
+def _pads(layer) -> bool:
+    return getattr(layer, "padding", "valid") != "valid" and max(layer.kernel_size) > 1
 
 
 def _without(group: ChannelGroup, role: str) -> np.ndarray:

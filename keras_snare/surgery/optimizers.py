@@ -82,17 +82,19 @@ def slots(optimizer) -> list[Slot]:
 
 
 def clear_slots(optimizer, cleared: dict[int, Any]) -> None:
-    """Sets what an optimizer holds for single weights to zero, in slots shaped like the variable.
+    """Sets what an optimizer holds for single weights back, in slots shaped like the variable.
 
     Args:
         optimizer: the optimizer.
         cleared: by id of a variable, an array of its shape that is True where to clear.
     """
     for one in optimizers_of(optimizer):
-        for _, value, variable in _beside_variables(one) if one.built else ():
+        for name, value, variable in _beside_variables(one) if one.built else ():
             where = cleared.get(id(variable))
             if where is not None and where.shape == tuple(value.shape):
-                value.assign(keras.ops.where(where, keras.ops.zeros_like(value), value))
+                # Adagrad and Ftrl begin with a number that they divide by.
+                first = one.initial_accumulator_value if name == "_accumulators" else 0.0
+                value.assign(keras.ops.where(where, keras.ops.cast(first, value.dtype), value))
 
 
 def moving_averages(optimizer) -> dict[int, Any]:

@@ -1,0 +1,145 @@
+"""Dead units: removed for real, and the model computes what it did."""
+
+import branched_models
+import keras
+import numpy as np
+import pytest
+from models import inputs_for
+from training import MODELS, compiled, random_data
+
+import keras_snare
+from keras_snare.graph import channel_groups
+from keras_snare.masking import kernels_of
+
+layers = keras.layers
+
+
+def _outputs(model, inputs):
+    return keras.tree.flatten(model(inputs, training=False))
+
+
+def _sparse(model, share, seed=0):
+    random = np.random.default_rng(seed)
+    for one in kernels_of(model):
+        kept = random.random(one.shape) >= share
+        one.variable.assign(np.where(kept, random.normal(size=one.shape), 0))
+    for weight in model.weights:
+        if len(weight.shape) == 1:
+            weight.assign(random.uniform(0.1, 1, size=weight.shape))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_model_computes_what_it_did_and_nothing_dead_is_left(kind, share):
+    model = MODELS[kind]()
+    _sparse(model, share)
+    x, _ = random_data(model)
+    before, params = _outputs(model, x), model.count_params()
+
+    report = keras_snare.remove_dead(model)
+
+    for one, other in zip(before, _outputs(model, x), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+    assert (report.params_before, report.params_after) == (params, model.count_params())
+    assert report.params_after < params or share < 0.95 or kind == "residual"
+    assert keras_snare.remove_dead(model).changes == ()
+    widths = {one.layer: one.after for one in report.changes}
+    assert all(channel_groups(model)[name].width == width for name, width in widths.items())
+
+
+@pytest.mark.parametrize("name", ["residual", "concatenated", "shared_dense", "several_ends"])
+def test_branches(name):
+    model = getattr(branched_models, name)()
+    _sparse(model, 0.8)
+    x = inputs_for(model)
+    before = _outputs(model, x)
+    keras_snare.remove_dead(model)
+    for one, other in zip(before, _outputs(model, x), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_by_hand():
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            layers.Dense(4, "sigmoid", name="a"),
+            layers.Dense(3, "relu", name="b"),
+            layers.Dense(1, name="c"),
+        ]
+    )
+    a, b, c = model.layers
+    a.kernel.assign([[1, 0, 2, 3], [1, 0, 2, 3]])
+    a.bias.assign([0, 1, 0, 0])
+    b.kernel.assign([[1, 0, 0], [5, 0, 1], [0, 0, 0], [1, 0, 1]])
+    c.kernel.assign([[1], [1], [0]])
+    # Of a, unit 1 hears nothing and 2 is not heard; of b, 1 hears nothing and 2 is not heard.
+    report = keras_snare.remove_dead(model)
+    assert report.plan.keep == {"a": (0, 3), "b": (0,)}
+    assert (a.units, b.units) == (2, 1)
+    np.testing.assert_allclose(b.bias, [5 / (1 + np.exp(-1))], rtol=1e-6)
+    assert report.params_after == model.count_params() == 2 * 2 + 2 + 2 + 1 + 1 + 1
+    assert "a: 4 -> 2" in str(report)
+
+
+def test_units_whose_constant_no_bias_can_take_stay():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 2)),
+            layers.Conv1D(3, 1, activation="sigmoid", name="a"),
+            layers.LSTM(2, name="b"),
+            layers.Dense(2, name="c"),
+        ]
+    )
+    kernel = np.array(keras.ops.convert_to_numpy(model.layers[0].kernel))
+    kernel[..., 0] = 0
+    model.layers[0].kernel.assign(kernel)
+    assert keras_snare.remove_dead(model).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("padding", "bias", "filters"), [("valid", 0.5, 1), ("same", 0.5, 2), ("same", -0.5, 1)]
+)
+def test_a_border_that_would_miss_the_constant(padding, bias, filters):
+    model = keras.Sequential(
+        [
+            keras.Input((5, 5, 1)),
+            layers.Conv2D(2, 3, activation="relu", padding="same", name="a"),
+            layers.Conv2D(2, 3, padding=padding, name="b"),
+        ]
+    )
+    a = model.layers[0]
+    a.kernel.assign(keras.ops.ones((3, 3, 1, 2)) * np.array([1.0, 0.0]))
+    a.bias.assign([0.0, bias])
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 1))
+    before = _outputs(model, x)
+    keras_snare.remove_dead(model)
+    assert a.filters == filters
+    np.testing.assert_allclose(before[0], _outputs(model, x)[0], atol=1e-5)
+
+
+def test_only_chosen_layers_and_one_unit_stays():
+    model = MODELS["dense"]()
+    for one in kernels_of(model):
+        one.variable.assign(np.zeros(one.shape))
+    keras_snare.remove_dead(model, layers="hidden1")
+    assert [layer.units for layer in model.layers] == [1, 5, 3]
+
+
+def test_a_failure_leaves_the_model_as_it_was(monkeypatch):
+    model = compiled(MODELS["dense"]())
+    _sparse(model, 0.9)
+    before, summary = model.get_weights(), [layer.units for layer in model.layers]
+    found, calls = keras_snare.masking.dead.channel_groups, []
+
+    def fails(one):
+        calls.append(one)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return found(one)
+
+    monkeypatch.setattr("keras_snare.masking.dead.channel_groups", fails)
+    with pytest.raises(KeyboardInterrupt):
+        keras_snare.remove_dead(model)
+    assert all(map(np.array_equal, before, model.get_weights()))
+    assert [layer.units for layer in model.layers] == summary
+    model.fit(*random_data(model), verbose=0)
