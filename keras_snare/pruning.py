@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_snare.arguments import check_flag, is_number, is_whole
 from keras_snare.criteria import (
     Criterion,
     check_data,
@@ -39,7 +40,7 @@ def prune(
         criterion: name or `Criterion`; units with the lowest scores go.
         scope: `"global"` compares units of all layers, `"local"` takes the share of each layer.
         data: `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset, for criteria that look
-            at data.
+            at data; sample weights in them are not looked at.
         layers: names, regular expressions, layer classes or a predicate; None for all.
         round_to: int or None, widths stay multiples of it.
         fold_constants: bool, whether readers keep, in their biases, what the removed units gave
@@ -64,6 +65,7 @@ def prune(
     """
     criterion = get_criterion(criterion)
     _check(amount, scope, round_to, criterion, data, layers)
+    check_flag("fold_constants", fold_constants)
     groups = channel_groups(model)
     chosen = select_groups(groups, layers)
     if criterion.needs == "gradients" and not getattr(model, "compiled", False):
@@ -83,21 +85,21 @@ def prune(
 
 
 def _check(amount, scope, round_to, criterion, data, layers) -> None:
-    if not isinstance(amount, (int, float)) or not 0 < amount < 1:
+    if not is_number(amount) or not 0 < amount < 1:
         raise ValueError(
             "`amount` is the share of units to remove, between 0 and 1. Received: "
             f"amount={amount!r}"
         )
-    if scope not in SCOPES:
+    if not isinstance(scope, str) or scope not in SCOPES:
         raise ValueError(f"`scope` is one of {', '.join(SCOPES)}. Received: scope={scope!r}")
-    if round_to is not None and (not isinstance(round_to, int) or round_to < 1):
+    if round_to is not None and (not is_whole(round_to) or round_to < 1):
         raise ValueError(
             f"`round_to` is an integer, 1 or more, or None. Received: round_to={round_to!r}"
         )
     if criterion.needs != "weights" and data is None:
         raise ValueError(
-            f"{criterion!r} looks at data. Give `data=(x, y)`, or choose a criterion on weights: "
-            "'l1_in', 'l1_out', 'l1_both'."
+            f"{criterion!r} looks at data. Received: data=None. Give `data=(x, y)`, or choose a "
+            "criterion on weights: 'l1_in', 'l1_out', 'l1_both'."
         )
     if data is not None:
         check_data(data, "data", criterion.needs == "gradients")

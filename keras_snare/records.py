@@ -4,6 +4,7 @@ import json
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from keras_snare.errors import InvalidPlanError
 
@@ -15,7 +16,7 @@ def _index(value) -> int:
 
 
 def _indices(layer: str, keep: Iterable[int]) -> tuple[int, ...]:
-    if isinstance(keep, (str, bytes)) or not isinstance(keep, Iterable):
+    if isinstance(keep, (str, bytes, Mapping)) or not isinstance(keep, Iterable):
         raise InvalidPlanError(
             f"A plan names the unit indices to keep of each layer. Received for layer {layer!r}: "
             f"{keep!r}. Give a list of integers."
@@ -63,27 +64,28 @@ class PrunePlan:
         keep = {str(name): _indices(str(name), indices) for name, indices in self.keep.items()}
         object.__setattr__(self, "keep", keep)
 
-    def then(self, later: "PrunePlan") -> "PrunePlan":
+    def then(self, later: "PrunePlan | Mapping[str, Any]") -> "PrunePlan":
         """Returns the plan that does both, one after the other, if each names every layer it cuts.
 
         Args:
-            later: a plan for the model that this one leaves.
+            later: a plan for the model that this one leaves, or what it keeps.
 
         Raises:
-            InvalidPlanError: when `later` keeps units that this plan removes.
+            InvalidPlanError: when `later` is no plan, or keeps units that this plan removes.
 
         Example:
 
         >>> PrunePlan({"conv1": [0, 2, 5]}).then(PrunePlan({"conv1": [1, 2]})).keep
         {'conv1': (2, 5)}
         """
+        later = later if isinstance(later, PrunePlan) else PrunePlan(later)
         stayed = dict(self.keep)
         for layer, kept in later.keep.items():
             units = self.keep.get(layer)
             if units is not None and kept and not 0 <= kept[0] <= kept[-1] < len(units):
                 raise InvalidPlanError(
                     f"The plan leaves layer {layer!r} units 0 to {len(units) - 1}. Received of the "
-                    f"later plan the indices {kept[0]} to {kept[-1]}."
+                    f"later plan the indices {kept[0]} to {kept[-1]}. Count those that are left."
                 )
             stayed[layer] = kept if units is None else tuple(units[at] for at in kept)
         return PrunePlan(stayed)
@@ -104,7 +106,7 @@ class PrunePlan:
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidPlanError(
                 "A stored plan is a JSON object with `keep`, as PrunePlan.to_json writes it. "
-                f"Received: {text[:80]!r} ({type(error).__name__}: {error})"
+                f"Received: {text!r:.80} ({type(error).__name__}: {error})"
             ) from error
         return cls(keep)
 

@@ -15,7 +15,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Lowest first. A part may import from its own level and from those before it.
 LEVELS = (
-    {"errors", "records", "_optional"},
+    {"arguments", "errors", "records", "_optional"},
     {"registry", "step_hooks", "graph", "layers", "codec", "report"},
     {"schedules", "criteria", "surgery", "masking", "policy", "factorize", "quantize"},
     {"pruning"},

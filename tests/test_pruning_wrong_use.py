@@ -27,16 +27,24 @@ WRONG = {
     "negative amount": ({"amount": -0.5}, ValueError, r"Received: amount=-0\.5"),
     "amount not a number": ({"amount": float("nan")}, ValueError, "Received: amount=nan"),
     "amount as text": ({"amount": "half"}, ValueError, "Received: amount='half'"),
+    "amount as truth value": ({"amount": True}, ValueError, "Received: amount=True"),
     "scope": ({"scope": "all"}, ValueError, "is one of local, global. Received: scope='all'"),
     "round_to of 0": ({"round_to": 0}, ValueError, "Received: round_to=0"),
     "broken round_to": ({"round_to": 2.5}, ValueError, r"Received: round_to=2\.5"),
+    "round_to as truth value": ({"round_to": True}, ValueError, "Received: round_to=True"),
+    "scope as array": ({"scope": np.ones(2)}, ValueError, r"Received: scope=array\("),
+    "fold_constants": (
+        {"fold_constants": "yes"},
+        ValueError,
+        "`fold_constants` is True or False. Received: 'yes'",
+    ),
     "unknown criterion": (
         {"criterion": "l3"},
         ValueError,
         "Unknown criterion. Received: 'l3'. Known: activation, apoz",
     ),
     "criterion of another kind": ({"criterion": 3}, TypeError, "`criterion` is a name .*: 3"),
-    "no data": ({"criterion": "activation"}, ValueError, r"looks at data\. Give `data=\(x, y\)`"),
+    "no data": ({"criterion": "activation"}, ValueError, r"looks at data\. Received: data=None"),
     "iterator": (
         {"criterion": "activation", "data": iter([X])},
         ValueError,
@@ -46,13 +54,14 @@ WRONG = {
     "no examples": (
         {"criterion": "activation", "data": (X[:0], Y[:0])},
         ValueError,
-        "hold no example",
+        "Received: none. Give at least one",
     ),
     "data of another kind": (
         {"criterion": "activation", "data": 3},
         ValueError,
         "`data` is .* arrays, .* Received: int",
     ),
+    "class of no layers": ({"layers": int}, TypeError, "`layers` is .*Received: <class 'int'>"),
     "layer that is not there": (
         {"layers": "wid"},
         ValueError,
@@ -72,6 +81,13 @@ WRONG = {
         r"for layer 'wide' the shape \(8,\)\. Received: \(3,\)",
     ),
 }
+
+
+def test_numbers_of_numpy_are_numbers():
+    model, other = network(), network()
+    report = keras_snare.prune(model, np.float32(0.5), round_to=np.int64(2), scope="local")
+    assert report == keras_snare.prune(other, 0.5, round_to=2, scope="local")
+    assert [change.after for change in report.changes] == [4, 2]
 
 
 @pytest.mark.parametrize(("arguments", "error", "message"), WRONG.values(), ids=WRONG)

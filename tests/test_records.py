@@ -34,13 +34,14 @@ def test_plan_is_plain_json():
         (None, "Received: None"),
         ({"a": 3}, "names the unit indices to keep.* Received for layer 'a': 3. Give a list"),
         ({"a": "12"}, "Received for layer 'a': '12'"),
+        ({"a": {0: 1}}, "Received for layer 'a': {0: 1}. Give a list"),
         ({"a": [0.5]}, "Unit indices are integers. Received for layer 'a': 'float'"),
         ({"a": ["0"]}, "Unit indices are integers. Received for layer 'a'"),
         ({"a": [True, False]}, "Unit indices are integers. Received for layer 'a'"),
         ({"a": np.array([True, False])}, "Unit indices are integers. Received for layer 'a'"),
         ({"a": [1, 0, 1]}, "may stand once in a plan. Received for layer 'a': repeated indices"),
     ],
-    ids="list none number text float string bools mask repeated".split(),
+    ids="list none number text mapping float string bools mask repeated".split(),
 )
 def test_plan_errors(keep, message):
     with pytest.raises(InvalidPlanError, match=message):
@@ -49,8 +50,8 @@ def test_plan_errors(keep, message):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "3", "{}", '{"kept": {}}'],
-    ids="none open list number empty other".split(),
+    ["", "{", "[]", "3", "{}", '{"kept": {}}', None, 3, {"keep": {}}, b"{}"],
+    ids="none open list number empty other None a_number mapping bytes".split(),
 )
 def test_a_text_that_is_no_plan(text):
     with pytest.raises(InvalidPlanError, match="A stored plan is a JSON object with `keep`"):
@@ -60,6 +61,40 @@ def test_a_text_that_is_no_plan(text):
 def test_a_stored_plan_is_checked_like_any():
     with pytest.raises(InvalidPlanError, match="repeated indices"):
         PrunePlan.from_json('{"keep": {"a": [1, 1]}}')
+
+
+FIRST = PrunePlan({"conv1": [0, 2, 5], "conv2": [1]})
+
+
+def test_plans_one_after_the_other_do_the_same_in_one():
+    units = np.arange(6)
+    for later in ({"conv1": [1, 2]}, PrunePlan({"conv1": [2, 0, 1], "dense": [4]}), {}):
+        both = FIRST.then(later).keep
+        again = PrunePlan(later).keep if isinstance(later, dict) else later.keep
+        left = units[[0, 2, 5]]
+        assert both["conv1"] == tuple(left[list(again.get("conv1", range(3)))])
+        assert both["conv2"] == (1,)
+        assert both.get("dense") == again.get("dense")
+    assert FIRST.keep == {"conv1": (0, 2, 5), "conv2": (1,)}
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        (PrunePlan({"conv1": [1, 3]}), "layer 'conv1' units 0 to 2. Received .* 1 to 3. Count"),
+        ({"conv2": [1]}, "leaves layer 'conv2' units 0 to 0. Received .* indices 1 to 1"),
+        (PrunePlan({"conv1": [-1, 1]}), "Received of the later plan the indices -1 to 1"),
+        (None, "A plan is a mapping from layer names .*Received: None"),
+        ("conv1", "A plan is a mapping from layer names .*Received: 'conv1'"),
+        ([0, 1], r"A plan is a mapping from layer names .*Received: \[0, 1\]"),
+        ({"conv1": 2}, "names the unit indices to keep.* Received for layer 'conv1': 2"),
+        ({"conv1": [0.5]}, "Unit indices are integers. Received for layer 'conv1'"),
+    ],
+    ids="unit single negative None text list number float".split(),
+)
+def test_a_later_plan_that_does_not_fit_is_refused(later, message):
+    with pytest.raises(InvalidPlanError, match=message):
+        FIRST.then(later)
 
 
 def test_prune_report_ratios_and_text():

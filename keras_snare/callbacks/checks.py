@@ -1,11 +1,13 @@
 """Mistakes that `SnareCallback` can see before any training."""
 
+import numbers
 import os
 import warnings
 from typing import Any
 
 import keras
 
+from keras_snare.arguments import check_flag, is_whole
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.criteria import Criterion, check_data, get_criterion
 from keras_snare.errors import UnsupportedModelError
@@ -23,22 +25,24 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
     """
     for name, least in (("retrain_epochs", 1), ("warmup_epochs", 0)):
         count = getattr(settings, name)
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+        if not is_whole(count) or count < least:
             raise ValueError(f"`{name}` is an integer, {least} or more. Received: {name}={count!r}")
-    if settings.directory is not None and not isinstance(settings.directory, (str, os.PathLike)):
-        raise TypeError(f"`directory` is a path or None. Received: {settings.directory!r}")
+    directory = settings.directory
+    if not isinstance(directory, (str, os.PathLike, type(None))) or directory == "":
+        raise TypeError(f"`directory` is a path or None. Received: {directory!r}")
     for name in ("prune_inputs", "stop_when_done"):
-        if not isinstance(getattr(settings, name), bool):
-            raise ValueError(f"`{name}` is True or False. Received: {getattr(settings, name)!r}")
-    if settings.verbose not in ("auto", 0, 1, 2):
-        raise ValueError(f"`verbose` is 'auto', 0, 1 or 2. Received: verbose={settings.verbose!r}")
+        check_flag(name, getattr(settings, name))
+    verbose = settings.verbose
+    if not isinstance(verbose, (str, numbers.Integral)) or verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"`verbose` is 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
     check_layers(settings.layers)
     if settings.scoring_data is not None:
         check_data(settings.scoring_data, "scoring_data", criterion.needs == "gradients")
     elif criterion.needs != "weights" and not criterion.live:
         raise ValueError(
-            f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
-            "`scoring_data=(x, y)`, or choose 'taylor' or a criterion on weights."
+            f"{criterion!r} looks at data, and a callback does not see those of `fit`. "
+            "Received: scoring_data=None. Give `scoring_data=(x, y)`, or choose 'taylor' or a "
+            "criterion on weights."
         )
 
 

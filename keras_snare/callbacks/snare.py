@@ -38,8 +38,8 @@ class SnareCallback(PruningCallback):
         layers: names, regular expressions, layer classes, or a predicate on layers; None for all
             that can be cut.
         max_trials: int or None, trials after which the search ends.
-        scoring_data: `(x, y)`, tf.data.Dataset or keras.utils.PyDataset to score units on; with
-            None, the training step's own gradients are used.
+        scoring_data: `(x, y)`, tf.data.Dataset or keras.utils.PyDataset to score units on, without
+            sample weights; with None, the training step's own gradients are used.
         prune_inputs: bool, also drop input features of a model that begins with `Dense`; a
             `FeatureSelection` layer is put in front of it. With `layers=[]`, nothing else is cut.
         round_to: int or None, widths stay multiples of it, such as 8 for hardware.

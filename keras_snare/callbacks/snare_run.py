@@ -9,7 +9,7 @@ from keras_snare.callbacks.pruning import check_alone
 from keras_snare.callbacks.running_fit import EvaluateAgain, Guard, running_fit, unknown_monitor
 from keras_snare.callbacks.saved_run import SavedRun
 from keras_snare.callbacks.warmup import Warmup
-from keras_snare.criteria import Criterion
+from keras_snare.criteria import Criterion, check_first_batch
 from keras_snare.graph import channel_groups
 from keras_snare.policy import SnarePolicy, select_groups
 from keras_snare.records import TrialRow
@@ -54,12 +54,15 @@ class SnareRun:
         fit = running_fit(model)
         check_alone(settings, fit.callbacks.callbacks if fit else [])
         check_run(model, objective, fit)
+        groups, data = channel_groups(model), settings.scoring_data
         if settings.layers or not settings.prune_inputs:
-            select_groups(channel_groups(model), settings.layers)
+            select_groups(groups, settings.layers)
+        if data is not None and criterion.needs != "weights":
+            check_first_batch(groups.trace, data, criterion.needs == "gradients")
         self._teller = messages.Teller(settings.verbose, settings.params)
         self._inputs = InputSelection(model) if settings.prune_inputs else None
         self._again = EvaluateAgain(model, objective.monitor.removeprefix("val_"), fit)
-        self._source = ScoreSource(model, criterion, settings.scoring_data)
+        self._source = ScoreSource(model, criterion, data)
         self._unreduced = UnreducedGradients(model)
         self._warmup = Warmup(model, objective, settings.warmup_epochs)
         self._afterwards: BestEpoch | None = None

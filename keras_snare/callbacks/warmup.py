@@ -19,7 +19,7 @@ class Warmup:
 
     def __init__(self, model, objective: Objective, epochs: int):
         self.model = model
-        self.remaining = max(epochs, 1)  # 0 when the search has begun
+        self.remaining = max(int(epochs), 1)  # 0 when the search has begun
         self.best = BestEpoch(model, objective)
 
     @property

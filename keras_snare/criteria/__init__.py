@@ -1,10 +1,13 @@
 """Which units matter: one file per criterion."""
 
+import inspect
+
 from keras_snare.criteria.activation import ActivationCriterion
 from keras_snare.criteria.apoz import APoZCriterion
 from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.batches import batches, check_data, check_first_batch
 from keras_snare.criteria.batchnorm_scale import BatchNormScaleCriterion
-from keras_snare.criteria.data import batches, check_data, statistics
+from keras_snare.criteria.data import statistics
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.criteria.fisher import FisherCriterion
 from keras_snare.criteria.fpgm import FPGMCriterion
@@ -45,7 +48,8 @@ def register_criterion(name: str, criterion: type[Criterion]) -> None:
         criterion: a subclass of `Criterion` that can be made without arguments.
 
     Raises:
-        TypeError: when `criterion` is not a subclass of `Criterion`.
+        TypeError: when `criterion` is not a subclass of `Criterion`, or cannot be made without
+            arguments.
         ValueError: when the name is taken.
     """
     if not isinstance(criterion, type) or not issubclass(criterion, Criterion):
@@ -53,6 +57,16 @@ def register_criterion(name: str, criterion: type[Criterion]) -> None:
             "Register the class of a criterion, a subclass of keras_snare.Criterion. Received: "
             f"{criterion!r}"
         )
+    try:
+        if inspect.isabstract(criterion):
+            raise TypeError("it does not implement `score`")
+        inspect.signature(criterion).bind()
+    except TypeError as error:
+        raise TypeError(
+            "A criterion that is known by name is made without arguments. Received: "
+            f"{criterion!r} ({error}). Give its arguments defaults, or pass an instance where a "
+            "criterion is taken."
+        ) from None
     CRITERIA.register(name, criterion)
 
 
@@ -92,6 +106,7 @@ __all__ = [
     "TaylorCriterion",
     "batches",
     "check_data",
+    "check_first_batch",
     "get_criterion",
     "register_criterion",
     "score_groups",

@@ -1,75 +1,18 @@
 """One pass over data for the criteria that look at activations or gradients."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_snare.criteria.base import Criterion
+from keras_snare.criteria.batches import batches, check_labels, flat_inputs, no_example
 from keras_snare.criteria.evidence import columns, is_internal
 from keras_snare.criteria.gradients import Taps, gradients_by_taps
 from keras_snare.criteria.products import Tap, products, taps_of
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import READER, ChannelGroup, ChannelGroups, Member, Trace
-
-
-def check_data(data: Any, argument: str, labelled: bool) -> None:
-    """Checks data before anything is done with them.
-
-    Raises:
-        ValueError: when they can be read only once, or lack the labels that are needed.
-    """
-    if hasattr(data, "__next__"):
-        raise ValueError(
-            f"`{argument}` is read several times. Received an iterator "
-            f"({type(data).__name__}), which can be read once. Give arrays `(x, y)`, a "
-            "tf.data.Dataset or a keras.utils.PyDataset."
-        )
-    if not isinstance(data, (tuple, list)) and not isinstance(data, Iterable):
-        raise ValueError(
-            f"`{argument}` is `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset. "
-            f"Received: {type(data).__name__}."
-        )
-    if labelled and isinstance(data, (tuple, list)) and len(data) < 2:
-        raise ValueError(
-            f"The criterion needs labelled data: `{argument}=(x, y)`. Received: {len(data)} part."
-        )
-
-
-def batches(data: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
-    """Yields `(x, y)` batches; `y` is None where the data have none."""
-    if isinstance(data, (tuple, list)):
-        x, y = data[0], data[1] if len(data) > 1 else None
-        size = len(keras.tree.flatten(x)[0])
-        for start in range(0, size, batch_size):
-            part = slice(start, start + batch_size)
-            yield _part(x, part), None if y is None else _part(y, part)
-        return
-    steps = range(len(data)) if isinstance(data, keras.utils.PyDataset) else data
-    for step in steps:
-        batch = data[step] if isinstance(data, keras.utils.PyDataset) else step
-        if isinstance(batch, (tuple, list)):
-            yield batch[0], batch[1] if len(batch) > 1 else None
-        else:
-            yield batch, None
-
-
-def _part(arrays: Any, part: slice) -> Any:
-    return keras.tree.map_structure(lambda array: array[part], arrays)
-
-
-def flat_inputs(graph: Trace, x: Any) -> list[Any]:
-    """Returns one tensor per model input."""
-    symbols = [graph.tensors[key][0] for key in graph.inputs]
-    if isinstance(x, dict) and all(tensor.name in x for tensor in symbols):
-        values = [x[tensor.name] for tensor in symbols]
-    else:
-        values = keras.tree.flatten(x)
-    return [
-        keras.ops.convert_to_tensor(value, dtype=tensor.dtype)
-        for value, tensor in zip(values, symbols, strict=True)
-    ]
+from keras_snare.graph import READER, ChannelGroup, ChannelGroups, Member
 
 
 def statistics(
@@ -101,6 +44,7 @@ def statistics(
     variables = {id(tap.variable): tap.variable for found in taps.values() for tap in found}
     for x, y in batches(data, batch_size):
         inputs = flat_inputs(groups.trace, x)
+        check_labels(y, criterion.needs == "gradients")
         size = int(inputs[0].shape[0])
         if criterion.needs == "gradients":
             read, slopes = gradients_by_taps(
@@ -119,7 +63,7 @@ def statistics(
             totals[group.name] += keras.ops.convert_to_numpy(keras.ops.sum(figures, axis=0))
         seen += size
     if not seen:
-        raise ValueError("The data for the criterion hold no example. Give at least one.")
+        raise no_example()
     return {name: total / seen for name, total in totals.items()}
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_snare.arguments import is_whole
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.evidence import ChannelEvidence
 
@@ -17,9 +18,9 @@ class RandomCriterion(Criterion):
     """
 
     def __init__(self, seed: int = 0):
-        if not isinstance(seed, int) or seed < 0:
+        if not is_whole(seed) or seed < 0:
             raise ValueError(f"The seed is an integer, 0 or more. Received: seed={seed!r}")
-        self.seed = seed
+        self.seed = int(seed)
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:
         name = list(channels.group.name.encode())

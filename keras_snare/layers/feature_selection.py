@@ -23,6 +23,7 @@ class FeatureSelection(keras.layers.Layer):
         `(batch, ..., len(indices))`.
 
     Raises:
+        TypeError: when `indices` holds anything but integers.
         ValueError: when `indices` is empty, repeats a feature, or names one that the input lacks.
 
     Example:
@@ -33,7 +34,7 @@ class FeatureSelection(keras.layers.Layer):
 
     def __init__(self, indices, **kwargs):
         super().__init__(**kwargs)
-        self.indices = tuple(operator.index(index) for index in indices)
+        self.indices = _whole(indices)
         if not self.indices or min(self.indices) < 0 or len(set(self.indices)) < len(self.indices):
             raise ValueError(
                 "FeatureSelection takes one or more distinct indices, none negative. Received: "
@@ -55,3 +56,16 @@ class FeatureSelection(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "indices": list(self.indices)}
+
+
+def _whole(indices) -> tuple[int, ...]:
+    try:
+        found = list(indices)
+        if any(isinstance(index, bool) for index in found):
+            raise TypeError("True and False are no indices")
+        return tuple(operator.index(index) for index in found)
+    except TypeError as error:
+        raise TypeError(
+            f"FeatureSelection takes a sequence of integers. Received: indices={indices!r} "
+            f"({error}). np.flatnonzero(mask) turns a mask into indices."
+        ) from None

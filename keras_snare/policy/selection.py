@@ -18,8 +18,8 @@ def check_layers(layers: Any) -> None:
         ValueError: when a text is no regular expression.
     """
     for one in _as_list(layers):
-        known = isinstance(one, (str, re.Pattern)) or callable(one)
-        if not known:
+        other_class = isinstance(one, type) and not issubclass(one, keras.layers.Layer)
+        if other_class or not (isinstance(one, (str, re.Pattern)) or callable(one)):
             raise TypeError(
                 "`layers` is a layer name, a regular expression, a layer class, a predicate on "
                 f"layers, or a list of these. Received: {one!r}"

@@ -1,10 +1,10 @@
 """SNARE's search as a state machine: which layer to cut next, and by how much."""
 
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
+from keras_snare.arguments import is_number, is_whole
 from keras_snare.records import GroupSize
 
 
@@ -148,23 +148,18 @@ class SnarePolicy:
 
 
 def _check(first_step, min_step, beta, gamma, max_trials, round_to) -> None:
-    if not _is_number(first_step) or not 0 < first_step < 1:
+    if not is_number(first_step) or not 0 < first_step < 1:
         raise ValueError(f"`first_step` lies between 0 and 1. Received: first_step={first_step!r}")
-    if not _is_number(min_step) or not 0 < min_step <= first_step:
+    if not is_number(min_step) or not 0 < min_step <= first_step:
         raise ValueError(
             f"`min_step` lies between 0 and first_step={first_step}. Received: "
             f"min_step={min_step!r}"
         )
     for name, weight in (("beta", beta), ("gamma", gamma)):
-        if not _is_number(weight) or not 0 <= weight < float("inf"):
+        if not is_number(weight) or not 0 <= weight < float("inf"):
             raise ValueError(f"`{name}` is a number, 0 or more. Received: {name}={weight!r}")
     for name, count in (("max_trials", max_trials), ("round_to", round_to)):
-        whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
-        if count is not None and (not whole or count < 1):
+        if count is not None and (not is_whole(count) or count < 1):
             raise ValueError(
                 f"`{name}` is an integer, 1 or more, or None. Received: {name}={count!r}"
             )
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

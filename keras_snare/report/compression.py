@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, get_args
 
 from rich.table import Table
 
@@ -109,12 +109,25 @@ class CompressionReport(Ratios):
         try:
             figures: dict[str, Any] = json.loads(text)
             rows = [TrialRow(**_with_nan(row)) for row in figures.pop("rows")]
-            return cls(**{name: one for name, one in figures.items() if name in names}, rows=rows)
+            known = {name: one for name, one in figures.items() if name in names}
+            report = cls(**known, rows=rows)
+            for record in (report, *rows):
+                _check_types(record)
+            return report
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 "A stored report is a JSON object, as CompressionReport.to_json writes it. "
-                f"Received: {text[:80]!r} ({type(error).__name__}: {error})"
+                f"Received: {text!r:.80} ({type(error).__name__}: {error})"
             ) from error
+
+
+def _check_types(record: CompressionReport | TrialRow) -> None:
+    """Compares what was read with the types that the record's fields are declared with."""
+    for one in fields(record):
+        value, kinds = getattr(record, one.name), get_args(one.type) or (one.type,)
+        whole = float in kinds and type(value) is int  # JSON may leave out the fraction.
+        if one.name != "rows" and not whole and type(value) not in kinds:
+            raise TypeError(f"{one.name} is {value!r}")
 
 
 def _finite(figures: dict) -> dict:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from keras_snare.arguments import is_number
+
 _HIGHER = "acc auc precision recall f1 fbeta iou dice r2 cosine_similarity hit ndcg map".split()
 _LOWER = (
     "loss error err mse mae mape msle rmse entropy perplexity poisson divergence hinge logcosh"
@@ -46,14 +48,14 @@ def objective(monitor: str, mode: str, eps: float) -> Objective:
     Raises:
         ValueError: when `eps` is no number of 0 or more, or it is not clear which way is better.
     """
-    if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 <= eps < math.inf:
+    if not is_number(eps) or not 0 <= eps < math.inf:
         raise ValueError(
             "`eps` is the accepted loss of the metric, a number of 0 or more, such as 0.005 for "
             f"half a point of accuracy. Received: eps={eps!r}"
         )
     if not isinstance(monitor, str) or not monitor:
         raise ValueError(f"`monitor` is the name of a metric. Received: monitor={monitor!r}")
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"`mode` is one of {', '.join(MODES)}. Received: mode={mode!r}")
     if mode != "auto":
         return Objective(monitor, mode == "max", float(eps))

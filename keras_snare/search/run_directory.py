@@ -84,8 +84,8 @@ class RunDirectory:
             SnapshotError: when the folder cannot be written.
         """
         dtype, buffer = array.dtype, io.BytesIO()
-        # NumPy's format does not know bfloat16 and float8.
-        plain = array.view(f"u{dtype.itemsize}") if dtype.kind == "V" else array
+        # NumPy's format does not know types that are not its own: bfloat16 and float8.
+        plain = array.view(f"u{dtype.itemsize}") if dtype.isbuiltin == 2 else array
         np.save(buffer, plain, allow_pickle=False)
         content = buffer.getvalue()
         name = _digest(content)
@@ -108,7 +108,8 @@ class RunDirectory:
         if _digest(content) != reference["array"]:
             raise _damaged(file, "its checksum differs")
         array = np.load(io.BytesIO(content), allow_pickle=False)
-        return array.view(np.dtype(reference["dtype"]))
+        dtype = np.dtype(reference["dtype"])
+        return array if array.dtype.name == dtype.name else array.view(dtype)
 
     def _replace(self, file: Path, content: bytes) -> None:
         unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_snare.arguments import check_flag
 from keras_snare.errors import InvalidPlanError
 from keras_snare.graph import READER, ChannelGroups, Sized, axis_key, channel_groups
 from keras_snare.graph.trace import recorded_tensors
@@ -108,6 +109,7 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool =
 
     Raises:
         InvalidPlanError: when the plan does not fit; nothing has changed then.
+        ValueError: when `fold_constants` is neither True nor False; nothing has changed.
         UnsupportedModelError: when the model or its optimizer cannot be cut; nothing has changed.
 
     Example:
@@ -121,6 +123,7 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool =
     >>> model.get_layer("hidden").units
     8
     """
+    check_flag("fold_constants", fold_constants)
     groups = channel_groups(model)
     plan = plan if isinstance(plan, PrunePlan) else PrunePlan(plan)
     return remove(model, groups, removed_channels(groups, plan), fold_constants)

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_snare.arguments import is_whole
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import CallView
 from keras_snare.graph.rules import RULES
@@ -40,7 +41,7 @@ def register_layer(
             whole.
 
     Raises:
-        TypeError: when `layer_class` is not a layer class.
+        TypeError: when an argument is of another kind than stated.
         ValueError: when the declaration contradicts itself.
 
     Example:
@@ -59,6 +60,15 @@ def register_layer(
     """
     if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
         raise TypeError(f"Expected a class of Keras layers. Received: {layer_class!r}.")
+    for name, declared in (("reads", reads), ("makes", makes), ("keeps", keeps)):
+        _check_mapping(name, declared)
+    if width is not None and (not isinstance(width, str) or not width):
+        raise TypeError(f"`width` is the name of an attribute, or None. Received: width={width!r}")
+    if not is_whole(axis) or axis == 0:
+        raise TypeError(
+            "`axis` is an integer, the axis of the channels, and not 0, that of the examples. "
+            f"Received: axis={axis!r}"
+        )
     if makes and keeps:
         raise ValueError(
             "A layer makes channels of its own or hands on those of its input. Received both: "
@@ -73,6 +83,19 @@ def register_layer(
     RULES[layer_class] = declaration.rule
     names = ("input_spec", *([width] if width else []))
     ATTRIBUTES[layer_class] = (names, declaration.attributes)
+
+
+def _check_mapping(name: str, declared: Any) -> None:
+    if declared is None:
+        return
+    known = isinstance(declared, Mapping) and all(
+        isinstance(weight, str) and is_whole(axis) for weight, axis in declared.items()
+    )
+    if not known:
+        raise TypeError(
+            f"`{name}` is a mapping from the names of attributes that hold weights to an axis of "
+            f"each, such as {{'kernel': 0}}. Received: {name}={declared!r}"
+        )
 
 
 def _has(weight, axis: int, width: int) -> bool:
@@ -111,6 +134,9 @@ class _Declaration:
         wrong = (
             [] if self.width is None or getattr(layer, self.width, None) == made else [self.width]
         )
+        ranks = {len(view.input_shapes[0]), len(view.output_shapes[0])}
+        if not all(-rank < self.axis < rank for rank in ranks):
+            wrong.append("axis")
         widths = ((self.reads, taken), (self.makes, made), (self.keeps, taken))
         for declared, width in widths:
             for name, axis in declared.items():

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_snare.arguments import check_flag
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph.trace import is_made_of_layers, parts_of, states_its_graph
 from keras_snare.surgery.rebuilding import CutObject, shapes_of
@@ -33,10 +34,11 @@ def save_model(model, path: str | os.PathLike[str], *, check: bool = True) -> No
             it can be loaded. It takes the time and the memory of a second model.
 
     Raises:
-        TypeError: when `model` is no Keras model.
-        ValueError: when the path has another ending, or its folder is missing; nothing was written
-            then.
-        UnsupportedModelError: when the file could not be loaded; nothing was written then.
+        TypeError: when `model` is no Keras model, or `path` no path.
+        ValueError: when the path has another ending, or is a folder, or its folder is missing;
+            nothing was written then.
+        UnsupportedModelError: when the model is not built, or the file could not be loaded; nothing
+            was written then.
 
     Example:
 
@@ -48,14 +50,13 @@ def save_model(model, path: str | os.PathLike[str], *, check: bool = True) -> No
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"`model` is a Keras 3 model. Received: {type(model).__name__}")
-    path = Path(path)
-    if path.suffix != ".keras":
-        raise ValueError(f"`path` ends in '.keras'. Received: path={str(path)!r}")
-    if not path.parent.is_dir():
-        raise ValueError(
-            f"`path` lies in a folder that exists. Received: path={str(path)!r}. Make "
-            f"{str(path.parent)!r} first."
+    if not model.built:
+        raise UnsupportedModelError(
+            f"Model {model.name!r} is not built, so it has no weights to save. Give it a "
+            "keras.Input, or call model.build(input_shape)."
         )
+    check_flag("check", check)
+    path = _checked(path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         plain, changed = Path(folder) / "plain.keras", Path(folder) / "changed.keras"
         model.save(plain)
@@ -69,6 +70,22 @@ def save_model(model, path: str | os.PathLike[str], *, check: bool = True) -> No
             _check(model, config)
         _rewrite(plain, changed, config)
         os.replace(changed, path)
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"`path` is a path that ends in '.keras'. Received: path={path!r}")
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ValueError(f"`path` ends in '.keras'. Received: path={str(path)!r}")
+    if path.is_dir():
+        raise ValueError(f"`path` is a file. Received the folder: path={str(path)!r}")
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"`path` lies in a folder that exists. Received: path={str(path)!r}. Make "
+            f"{str(path.parent)!r} first."
+        )
+    return path
 
 
 def _described(thing, entry: dict[str, Any]) -> dict[str, Any]:

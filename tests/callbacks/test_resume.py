@@ -78,6 +78,36 @@ def test_a_finished_run_gives_its_model_back_without_training(tmp_path):
     assert_usable(model, tmp_path)
 
 
+NUMBERS = {
+    "eps": (np.float32(2**-6), 2**-6),
+    "retrain_epochs": (np.int64(1), 1),
+    "warmup_epochs": (np.int8(2), 2),
+    "first_step": (np.float32(0.5), 0.5),
+    "min_step": (np.float16(0.25), 0.25),
+    "beta": (np.int32(1), 1),
+    "gamma": (np.float64(0.5), 0.5),
+    "max_trials": (np.uint8(3), 3),
+    "round_to": (np.int64(2), 2),
+    "verbose": (np.int64(0), 0),
+}
+
+
+def test_numbers_of_numpy_are_stored_as_pythons(tmp_path):
+    numpys, pythons = ({name: pair[at] for name, pair in NUMBERS.items()} for at in (0, 1))
+    expected = snare(**pythons)
+    state = state_of(run(expected, epochs=7))
+    assert expected.report.rows
+    killed_run(snare(tmp_path / "run", **numpys), "on_epoch_end", 0, epochs=7)
+    killed_run(snare(tmp_path / "run", **numpys), "on_epoch_end", 1, epochs=7)
+    second = snare(tmp_path / "run", **pythons)
+    assert same(state_of(run(second, epochs=7)), state)
+    assert figures(second) == figures(expected)
+    # The finished run is also that of the NumPy numbers.
+    again = snare(tmp_path / "run", **numpys)
+    assert same(state_of(run(again, epochs=7)), state)
+    assert figures(again) == figures(expected)
+
+
 @pytest.mark.slow
 def test_more_epochs_go_on_with_a_run_that_had_too_few(tmp_path):
     expected, first, second = snare(), snare(tmp_path / "run"), snare(tmp_path / "run")

@@ -24,6 +24,9 @@ class _Batches(keras.utils.PyDataset):
         return (self.x[part], self.y[part]) if self.labelled else self.x[part]
 
 
+_dataset = tf.data.Dataset.from_tensor_slices
+
+
 def _forms(x, y):
     return {
         "tuple": (x, y),
@@ -73,9 +76,34 @@ def test_activations_need_no_labels(form):
         (lambda x, y: 3, r"`data` is `\(x, y\)` arrays.*Received: int"),
         (lambda x, y: (x,), r"needs labelled data: `data=\(x, y\)`. Received: 1 part"),
         (lambda x, y: (), "Received: 0 part"),
-        (lambda x, y: (x[:0], y[:0]), "hold no example. Give at least one"),
+        (lambda x, y: (x[:0], y[:0]), "Received: none. Give at least one"),
+        (lambda x, y: [], "Received: 0 part"),
+        (lambda x, y: "digits.csv", r"`data` is `\(x, y\)` arrays.*Received: str"),
+        (lambda x, y: {"x": x, "y": y}, r"`data` is `\(x, y\)` arrays.*Received: dict"),
+        (lambda x, y: x, r"`data` is `\(x, y\)` arrays.*Received: ndarray"),
+        (lambda x, y: tf.constant(x), r"`data` is `\(x, y\)` arrays.*Received: .*Tensor"),
+        (lambda x, y: (x, None), "needs labelled data"),
+        (lambda x, y: (None, y), r"one entry per example. Received: 2 parts, .*\[\(12,\)\]"),
+        (lambda x, y: (x, y[:5]), r"one entry per example. .*\[\(12, 4\), \(5,\)\]"),
+        (lambda x, y: (x, y, y, y), "one entry per example. Received: 4 parts"),
+        (lambda x, y: (3, 4), r"one entry per example. Received: 2 parts, .*\[\(\), \(\)\]"),
+        (lambda x, y: (x[:, :3], y), r"shapes \[\(None, 4\)\]. Received: \[\(12, 3\)\] .*`fit`"),
+        (lambda x, y: (x[..., None], y), r"Received: \[\(12, 4, 1\)\]"),
+        (lambda x, y: ([x, x], y), r"Received: \[\(12, 4\), \(12, 4\)\] .other shapes"),
+        (lambda x, y: [(x, y), (x, y)], r"Received: \[\(12, 4\), \(12,\)\] .other shapes"),
+        (
+            lambda x, y: (np.full((12, 4), "a"), y),
+            r"Received: \[\(12, 4\)\] .could not convert string",
+        ),
+        (lambda x, y: _dataset(x).batch(5), "Received: a batch without labels. Give batches"),
+        (lambda x, y: _dataset((x, y)), r"shapes \[\(None, 4\)\]. Received: \[\(4,\)\]"),
+        (lambda x, y: _Batches(x, y, 5, labelled=False), "a batch without labels"),
     ],
-    ids="iterator generator number unlabelled nothing empty".split(),
+    ids=(
+        "iterator generator number unlabelled nothing empty empty_list text mapping array tensor "
+        "no_labels no_inputs fewer_labels four_parts numbers features rank two_inputs "
+        "list_of_batches strings unlabelled_dataset unbatched unlabelled_pydataset"
+    ).split(),
 )
 def test_bad_data_are_refused_before_anything_changes(make, error):
     model = compiled(dense_model())
@@ -83,3 +111,16 @@ def test_bad_data_are_refused_before_anything_changes(make, error):
     with pytest.raises(ValueError, match=error):
         keras_snare.prune(model, 0.5, criterion="taylor", data=make(x, y))
     assert model.get_layer("hidden1").units == 6
+
+
+def test_sample_weights_are_not_looked_at():
+    model = compiled(dense_model())
+    x, y = random_data(model)
+    groups = channel_groups(model)
+    options = (groups, groups.prunable(), TaylorCriterion())
+    expected = statistics(model, *options, (x, y))
+    for data in ((x, y, np.zeros(12)), _dataset((x, y, np.zeros(12))).batch(12)):
+        check_data(data, "data", labelled=True)
+        found = statistics(model, *options, data)
+        for name in expected:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-4)

@@ -76,6 +76,23 @@ def test_something_else_is_no_criterion(wrong):
         get_criterion(wrong)
 
 
+class Weighted(FirstUnits):
+    def __init__(self, weight):
+        self.weight = weight
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [(keras_snare.Criterion, "it does not implement `score`"), (Weighted, "'weight'")],
+    ids="abstract arguments".split(),
+)
+def test_a_class_that_is_not_made_without_arguments_is_refused(wrong, reason):
+    message = rf"made without arguments. Received: <class .*> \(.*{reason}.*\). Give its arguments"
+    with pytest.raises(TypeError, match=message):
+        keras_snare.register_criterion("wrong", wrong)
+    assert "wrong" not in CRITERIA.names()
+
+
 def test_a_criterion_without_score_cannot_be_made():
     class Nothing(keras_snare.Criterion):
         pass

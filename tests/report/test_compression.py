@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -117,3 +118,78 @@ def test_json_stays_json_where_a_figure_is_not_finite(value):
     found = json.loads(text, parse_constant=pytest.fail)
     assert found["metric"] is None
     assert found["rows"][0]["metric"] is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"rows": []},
+        {"baseline": None, "best": None, "metric": None},
+        {"eps": 0, "baseline": 1, "finished": False, "flops_after": 0},
+        {"monitor": "val_Größe"},
+    ],
+    ids="full no_rows unknown whole_numbers name".split(),
+)
+def test_a_report_is_read_back(changed):
+    report = _report(**changed)
+    assert CompressionReport.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf], ids=str)
+def test_what_is_not_finite_is_read_back_as_unknown(value):
+    row = replace(_row(2, False), metric=value, best=value)
+    report = _report(metric=value, best=value, baseline=value, rows=[_row(1, True), row])
+    again = CompressionReport.from_json(report.to_json())
+    assert (again.metric, again.best, again.baseline) == (None, None, None)
+    first, second = again.rows
+    assert math.isnan(second.metric)
+    assert math.isnan(second.best)
+    assert [first, replace(second, metric=0.0, best=0.0)] == [
+        _row(1, True),
+        replace(row, metric=0.0, best=0.0),
+    ]
+    assert again.to_json() == report.to_json()
+    assert again.summary().splitlines()[-1] == report.summary().splitlines()[-1]
+
+
+def _changed(**figures):
+    return json.dumps({**json.loads(_report().to_json()), **figures})
+
+
+def _with_row(**figures):
+    (row, *_) = json.loads(_report().to_json())["rows"]
+    return _changed(rows=[{**row, **figures}])
+
+
+NO_REPORT = {
+    "no text": (None, "None .TypeError"),
+    "bytes": (b"\xff", ".UnicodeDecodeError"),
+    "empty": ("", "'' .JSONDecodeError"),
+    "broken": (_report().to_json()[:-20], "JSONDecodeError"),
+    "list": ("[1]", r"'\[1\]' .TypeError"),
+    "number": ("3", "'3' .AttributeError"),
+    "null": ("null", "'null' .AttributeError"),
+    "empty object": ("{}", "'{}' .KeyError: 'rows'"),
+    "no figures": ('{"rows": []}', "missing 6 required"),
+    "rows": (_changed(rows=3), "TypeError"),
+    "row": (_changed(rows=[3]), "AttributeError"),
+    "row without figures": (_changed(rows=[{}]), "missing 13 required"),
+    "unknown figure of a row": (_with_row(colour="red"), "colour"),
+    "monitor": (_changed(monitor=3), "monitor is 3"),
+    "eps": (_changed(eps="small"), "eps is 'small'"),
+    "parameters": (_changed(params_after=None), "params_after is None"),
+    "fraction of a parameter": (_changed(params_after=2.5), "params_after is 2.5"),
+    "metric": (_changed(metric="good"), "metric is 'good'"),
+    "finished": (_changed(finished="no"), "finished is 'no'"),
+    "epochs": (_changed(retraining_epochs=True), "retraining_epochs is True"),
+    "verdict": (_with_row(accepted=1), "accepted is 1"),
+    "layer": (_with_row(layer=None), "layer is nan"),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), NO_REPORT.values(), ids=NO_REPORT)
+def test_a_text_that_is_no_report(text, reason):
+    message = rf"(?s)is a JSON object, as CompressionReport.to_json writes it. Received: .*{reason}"
+    with pytest.raises(ValueError, match=message):
+        CompressionReport.from_json(text)

@@ -247,13 +247,6 @@ def test_file_that_could_not_be_loaded_is_refused(tmp_path):
     np.testing.assert_array_equal(again(inputs), model(inputs))
 
 
-def test_other_ending_is_refused(tmp_path):
-    model = composite_models.build("block")
-    with pytest.raises(ValueError, match=r"`path` ends in '.keras'. Received: path=.*model.h5"):
-        keras_snare.save_model(model, tmp_path / "model.h5")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("wrong", ["wider", "other rank", "fewer"])
 def test_shapes_that_no_cut_gives_are_refused(wrong):
     model = composite_models.build("block")

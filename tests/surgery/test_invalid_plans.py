@@ -63,6 +63,7 @@ REFUSED = {
     "list": ("residual", [0, 1], r"A plan is a mapping .*Received: \[0, 1\]"),
     "None": ("residual", None, "A plan is a mapping .*Received: None"),
     "number of units": ("residual", {"inner": 2}, r"Received for layer 'inner': 2\. Give a list"),
+    "mapping": ("residual", {"inner": {0: 1}}, "Received for layer 'inner': {0: 1}"),
     "word": ("residual", {"inner": "01"}, "Received for layer 'inner': '01'"),
     "fraction": ("residual", {"inner": [0.5]}, "Unit indices are integers.*'inner'.*float"),
     "mask": ("residual", {"inner": [True, False]}, "Unit indices are integers.*'inner'.*True"),
@@ -84,6 +85,14 @@ def test_plan_is_refused_and_nothing_changes(name, plan, message):
     with pytest.raises(InvalidPlanError, match=message):
         keras_snare.shrink(model, plan)
     assert_same_state(state_of(model), before)
+
+
+@pytest.mark.parametrize("fold", [None, 1, "no", np.ones(2)], ids=repr)
+def test_fold_constants_is_a_truth_value(fold):
+    model = models.build("residual")
+    with pytest.raises(ValueError, match="`fold_constants` is True or False. Received: "):
+        keras_snare.shrink(model, {"inner": [0]}, fold_constants=fold)
+    assert model.get_layer("inner").filters == 4
 
 
 def test_refused_plans_are_value_errors_and_snare_errors():
