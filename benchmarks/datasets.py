@@ -5,9 +5,10 @@ the test part is for one figure at the very end. Both splits are rules on the or
 published files, so that they need no random numbers and are the same on every machine.
 
 The environment variable `KERAS_SNARE_DATA` names the folder of the files `mnist.npz` and
-`hapt_windows.npz`.
+`hapt_windows.npz`, and of the folder `fashion-mnist`.
 """
 
+import gzip
 import hashlib
 import os
 from dataclasses import dataclass
@@ -20,7 +21,13 @@ DATA_VARIABLE = "KERAS_SNARE_DATA"
 FILTER_WIDTH = 10
 VALIDATION_SUBJECTS = (1, 8, 17, 25, 30)
 
-_MNIST_VALIDATION_STRIDE = 12
+_VALIDATION_STRIDE = 12
+_FASHION_MNIST_FILES = (
+    "train-images-idx3",
+    "train-labels-idx1",
+    "t10k-images-idx3",
+    "t10k-labels-idx1",
+)
 _ACTIVITY_KEYS = (
     "x_train",
     "y_train",
@@ -80,18 +87,36 @@ def load_mnist(*, flat: bool = False) -> Dataset:
             x_train, y_train = arrays["x_train"], arrays["y_train"]
             x_test, y_test = arrays["x_test"], arrays["y_test"]
         source = _describe(path)
-    shape = (-1, 784) if flat else (-1, 28, 28, 1)
-    x_train, x_test = (
-        (images.astype("float32") / 255.0).reshape(shape) for images in (x_train, x_test)
-    )
-    stride = _MNIST_VALIDATION_STRIDE
-    return _split(
-        "mnist",
-        source,
-        (x_train, y_train),
-        (x_test, y_test),
-        in_validation=np.arange(len(x_train)) % stride == stride - 1,
-    )
+    return _split_images("mnist", source, (x_train, y_train), (x_test, y_test), flat)
+
+
+def load_fashion_mnist(*, flat: bool = False) -> Dataset:
+    """Fashion-MNIST, split and shaped as `load_mnist` does it.
+
+    The local files are the four published ones, in the folder `fashion-mnist`. Without them,
+    `keras.datasets.fashion_mnist` is asked.
+
+    Args:
+        flat: Whether an image is a row of 784 features instead of `(28, 28, 1)`.
+
+    Returns:
+        The data set; `x_*` of shape `(examples, 28, 28, 1)` or `(examples, 784)`.
+    """
+    paths = [_local_file(f"fashion-mnist/{name}-ubyte.gz") for name in _FASHION_MNIST_FILES]
+    if None in paths:
+        (x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
+        source = "keras.datasets.fashion_mnist"
+    else:
+        x_train, y_train, x_test, y_test = map(_read_idx, filter(None, paths))
+        source = _describe(paths[0])
+    return _split_images("fashion_mnist", source, (x_train, y_train), (x_test, y_test), flat)
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """An array of bytes: four of them say the type and the rank, then four each the length."""
+    content = gzip.decompress(path.read_bytes())
+    shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
 def load_activity_windows(*, unseen_people: bool = False) -> Dataset:
@@ -211,6 +236,23 @@ def _local_file(file_name: str) -> Path | None:
 def _describe(path: Path) -> str:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return f"{path.name} in {DATA_VARIABLE}, sha256 {digest[:16]}"
+
+
+def _split_images(
+    name: str,
+    source: str,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    flat: bool,
+) -> Dataset:
+    (x_train, y_train), (x_test, y_test) = train, test
+    shape = (-1, 784) if flat else (-1, 28, 28, 1)
+    x_train, x_test = (
+        (images.astype("float32") / 255.0).reshape(shape) for images in (x_train, x_test)
+    )
+    stride = _VALIDATION_STRIDE
+    in_validation = np.arange(len(x_train)) % stride == stride - 1
+    return _split(name, source, (x_train, y_train), (x_test, y_test), in_validation=in_validation)
 
 
 def _split(

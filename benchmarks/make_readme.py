@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from readme_lottery import lottery_lines
 from readme_resnet8 import resnet8_lines
 
 HERE = Path(__file__).parent
@@ -219,6 +220,8 @@ def main() -> None:
     lines = [INTRODUCTION, *thesis_table()]
     if (RESULTS / "resnet8.json").is_file():
         lines += resnet8_lines(json.loads((RESULTS / "resnet8.json").read_text()))
+    if (RESULTS / "lottery.json").is_file():
+        lines += lottery_lines(json.loads((RESULTS / "lottery.json").read_text()))
     if (RESULTS / "overhead.json").is_file():
         lines += overhead_lines()
     if (RESULTS / "torch_pruning.json").is_file():

@@ -5,7 +5,12 @@ once, `channel_groups` and `cost` show what can be cut and what it saves.
 """
 
 from keras_snare import layers, schedules
-from keras_snare.callbacks import MagnitudePruneCallback, SnareCallback
+from keras_snare.callbacks import (
+    HoldMasksCallback,
+    LotteryTicketCallback,
+    MagnitudePruneCallback,
+    SnareCallback,
+)
 from keras_snare.criteria import Criterion, register_criterion
 from keras_snare.errors import (
     CodecError,
@@ -15,10 +20,10 @@ from keras_snare.errors import (
     UnsupportedModelError,
 )
 from keras_snare.graph import channel_groups, cost
-from keras_snare.masking import ConnectionCriterion, Masks, remove_dead
+from keras_snare.masking import ConnectionCriterion, Masks, Ticket, remove_dead
 from keras_snare.pruning import prune
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
-from keras_snare.report import CompressionReport
+from keras_snare.report import CompressionReport, LotteryReport
 from keras_snare.surgery import register_layer, save_model, shrink
 
 __version__ = "0.1.0"
@@ -28,7 +33,10 @@ __all__ = [
     "CompressionReport",
     "ConnectionCriterion",
     "Criterion",
+    "HoldMasksCallback",
     "InvalidPlanError",
+    "LotteryReport",
+    "LotteryTicketCallback",
     "MagnitudePruneCallback",
     "Masks",
     "PrunePlan",
@@ -36,6 +44,7 @@ __all__ = [
     "SnapshotError",
     "SnareCallback",
     "SnareError",
+    "Ticket",
     "TrialRow",
     "UnsupportedModelError",
     "channel_groups",

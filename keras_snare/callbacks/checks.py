@@ -71,19 +71,25 @@ def check_run(model, objective: Objective, fit: RunningFit | None) -> None:
             f"Model {model.name!r} is not built or has no optimizer. Call model.build(...) or give "
             "it a keras.Input, and model.compile(...), before fit."
         )
-    monitor = objective.monitor
-    wants_validation = monitor.startswith("val_")
-    if wants_validation and fit is not None:
-        if fit.validation_data is None:
-            raise ValueError(
-                f"monitor={monitor!r} needs validation data. Give `validation_data=(x, y)` or "
-                "`validation_split=0.1` to fit."
-            )
-        if fit.validation_freq != 1:
-            raise ValueError(
-                "A search judges after every epoch, so it needs validation_freq=1. Received: "
-                f"validation_freq={fit.validation_freq!r}"
-            )
+    check_monitor(model, objective.monitor, fit)
+    if objective.monitor.startswith("val_") and fit is not None and fit.validation_freq != 1:
+        raise ValueError(
+            "A search judges after every epoch, so it needs validation_freq=1. Received: "
+            f"validation_freq={fit.validation_freq!r}"
+        )
+
+
+def check_monitor(model, monitor: str, fit: RunningFit | None) -> None:
+    """Checks that a metric will be in the logs, as far as that is known.
+
+    Raises:
+        ValueError: when it will not.
+    """
+    if monitor.startswith("val_") and fit is not None and fit.validation_data is None:
+        raise ValueError(
+            f"monitor={monitor!r} needs validation data. Give `validation_data=(x, y)` or "
+            "`validation_split=0.1` to fit."
+        )
     known = metric_names(model)
     if known is not None and monitor.removeprefix("val_") not in known:
         listed = [*known, *(f"val_{name}" for name in known)]

@@ -1,6 +1,7 @@
 """Masks through one `fit`, from its first epoch to whatever ends it."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,11 +19,19 @@ class MaskRun:
         callback: whose run it is.
         step: the masks; nothing is done to the model before `begin`.
         fit: the running `fit`, or None where it was not found.
+        afterwards: called whenever everything of this run is off the model.
     """
 
-    def __init__(self, callback: PruningCallback, step: MaskedStep, fit: RunningFit | None):
+    def __init__(
+        self,
+        callback: PruningCallback,
+        step: MaskedStep,
+        fit: RunningFit | None,
+        afterwards: Callable[[], None] = lambda: None,
+    ):
         self.model = callback.model
         self.step = step
+        self._afterwards = afterwards
         self._guard = Guard(self.model, fit.callbacks if fit else None, self.tidy_up)
         self._attached = False
 
@@ -46,6 +55,7 @@ class MaskRun:
         self._guard.release()
         self.step.detach()
         self._attached = False
+        self._afterwards()
 
 
 def sparsity_logs(masks: Masks, layers: dict[str, str]) -> dict[str, float]:

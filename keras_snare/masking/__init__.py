@@ -6,13 +6,17 @@ from keras_snare.masking.criteria import (
     get_connection_criterion,
 )
 from keras_snare.masking.dead import remove_dead
+from keras_snare.masking.initial_values import initial_values
 from keras_snare.masking.kernels import Kernel, kernels_of
 from keras_snare.masking.masked_step import MaskedStep
 from keras_snare.masking.masks import Masks
+from keras_snare.masking.outputs import output_kernels
 from keras_snare.masking.patterns import Pattern, get_pattern
 from keras_snare.masking.pruner import ConnectionPruner
 from keras_snare.masking.regrowth import Regrowth, RigL, Splicing, get_regrowth
 from keras_snare.masking.selection import CONNECTION_SCOPES, select
+from keras_snare.masking.ticket import Ticket
+from keras_snare.masking.training_state import TrainingState
 
 __all__ = [
     "CONNECTION_CRITERIA",
@@ -26,10 +30,14 @@ __all__ = [
     "Regrowth",
     "RigL",
     "Splicing",
+    "Ticket",
+    "TrainingState",
     "get_connection_criterion",
     "get_pattern",
     "get_regrowth",
+    "initial_values",
     "kernels_of",
+    "output_kernels",
     "remove_dead",
     "select",
 ]

@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,12 @@ def save_arrays(path: str | os.PathLike, kind: str, arrays: Mapping[str, np.ndar
         SnapshotError: when the file cannot be written; one that was there stays.
     """
     path, buffer = Path(path), io.BytesIO()
-    held = {_KIND: np.array(kind), _CHECKSUM: np.array(_digest(kind, arrays)), **arrays}
-    np.savez_compressed(buffer, allow_pickle=False, **held)
+    held: dict[str, Any] = {
+        _KIND: np.array(kind),
+        _CHECKSUM: np.array(_digest(kind, arrays)),
+        **arrays,
+    }
+    np.savez_compressed(buffer, **held)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         unfinished.write_bytes(buffer.getvalue())

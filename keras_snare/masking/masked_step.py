@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_snare import step_hooks
+from keras_snare.masking.adafactor import AdafactorFloor
 from keras_snare.masking.kernels import Kernel
 from keras_snare.masking.masks import Masks
 from keras_snare.step_hooks import StepHook
@@ -61,15 +62,18 @@ class MaskedStep(StepHook):
         self._dormant = self._zeros() if dormant else {}
         self._sums = {name: self._zeros() for name in self._statistics}
         self._steps = {name: self._variable((), 0, "float32", "sum") for name in self._sums}
+        self._floor = AdafactorFloor(model.optimizer)
         self._averages = optimizers.moving_averages(optimizers.built_optimizer(model))
 
     def attach(self) -> None:
         """Begins to hold; the training step has to be compiled after this."""
+        self._floor.attach()
         step_hooks.attach(self.model, self)
 
     def detach(self) -> None:
         """Lets go, and drops the compiled step that still holds the masks."""
         step_hooks.detach(self.model, self)
+        self._floor.detach()
 
     def before(self, gradients: list, variables: list) -> list:
         """Masks the gradients."""
@@ -137,10 +141,11 @@ class MaskedStep(StepHook):
                 }
         return found
 
-    def reset(self) -> None:
-        """Forgets the statistics, but for those that go on."""
+    def reset(self, *, lasting: bool = False) -> None:
+        """Forgets the statistics; those that go on over updates only if `lasting`."""
         for name, sums in self._sums.items():
-            for variable in () if name in self._lasting else (self._steps[name], *sums.values()):
+            goes_on = name in self._lasting and not lasting
+            for variable in () if goes_on else (self._steps[name], *sums.values()):
                 variable.assign(keras.ops.zeros_like(variable))
 
     def _sum_up(self, pairs: list[tuple[Any, Any]]) -> None:

@@ -1,6 +1,7 @@
 """Masks: which connections of a network are kept, as plain data."""
 
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -93,15 +94,24 @@ class Masks(Mapping[str, np.ndarray]):
                 )
         return [known[name] for name in self._kept]
 
+    def shuffled(self, seed: int = 0) -> "Masks":
+        """Returns random masks that keep as many connections of each kernel.
+
+        They are the control for what it is worth which connections are kept.
+        """
+        found = {}
+        for name, kept in self._kept.items():
+            random = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            found[name] = random.permutation(kept.reshape(-1)).reshape(kept.shape)
+        return Masks(found)
+
     def save(self, path: str | os.PathLike) -> None:
         """Writes the masks into an `.npz` file, a bit for a connection.
 
         Raises:
             SnapshotError: when the file cannot be written.
         """
-        packed = {f"mask/{name}": np.packbits(one) for name, one in self._kept.items()}
-        shapes = {f"shape/{name}": np.array(one.shape) for name, one in self._kept.items()}
-        save_arrays(path, _KIND, {**packed, **shapes})
+        save_arrays(path, _KIND, self.to_arrays())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Masks":
@@ -110,7 +120,17 @@ class Masks(Mapping[str, np.ndarray]):
         Raises:
             SnapshotError: when the file is missing, damaged, or holds something else.
         """
-        arrays = load_arrays(path, _KIND)
+        return cls.from_arrays(load_arrays(path, _KIND))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns the masks as arrays for a file, a bit for a connection."""
+        packed = {f"mask/{name}": np.packbits(one) for name, one in self._kept.items()}
+        shapes = {f"shape/{name}": np.array(one.shape) for name, one in self._kept.items()}
+        return {**packed, **shapes}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Masks":
+        """Finds the masks among the arrays of a file."""
         found = {}
         for key, packed in arrays.items():
             part, _, name = key.partition("/")

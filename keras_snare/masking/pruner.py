@@ -1,5 +1,6 @@
 """Prunes the connections of a model: criterion, scope, pattern and regrowth in one place."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -126,13 +127,31 @@ class ConnectionPruner:
         """
         collected = self.step.statistics()
         scores = self.scores(collected.get("criterion"))
-        chosen = {name: self._ranked(found, self.masks[name]) for name, found in scores.items()}
-        masks = select(self.kernels, chosen, sparsity, self.scope, self.pattern, self._axes)
+        masks = self._select(scores, sparsity)
         if self.regrowth is not None and "gradient" in collected:
             masks = self.regrowth.grow(masks, scores, collected["gradient"], progress)
         self.step.set(masks)
         self.step.reset()
         return masks
+
+    def thinned(self, fraction: float, rates: Mapping[str, float] | None = None) -> Masks:
+        """Returns masks without the lowest of the connections that are left; they hold nothing yet.
+
+        Args:
+            fraction: float, share of what is left that goes.
+            rates: by name of the kernel, the share instead of `fraction`, with the scope `"layer"`.
+        """
+        scores = self.scores(self.step.statistics().get("criterion"))
+        if self.scope != "layer":
+            sizes = [one.size for one in self.kernels]
+            return self._select(scores, _pruned(sum(sizes), self.masks.kept, fraction))
+        shares = {
+            one.name: _pruned(
+                one.size, int(self.masks[one.name].sum()), (rates or {}).get(one.name, fraction)
+            )
+            for one in self.kernels
+        }
+        return self._select(scores, fraction, shares)
 
     def scores(self, measured: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Scores every connection.
@@ -164,10 +183,24 @@ class ConnectionPruner:
             scores[one.name] = found
         return scores
 
+    def _select(
+        self,
+        scores: dict[str, np.ndarray],
+        sparsity: float,
+        rates: dict[str, float] | None = None,
+    ) -> Masks:
+        chosen = {name: self._ranked(found, self.masks[name]) for name, found in scores.items()}
+        return select(self.kernels, chosen, sparsity, self.scope, self.pattern, self._axes, rates)
+
     def _ranked(self, scores: np.ndarray, kept: np.ndarray) -> np.ndarray:
         if self.regrowth is not None:
             return self.regrowth.scores(scores, kept)
         return np.where(kept, scores, -np.inf)
+
+
+def _pruned(size: int, kept: int, fraction: float) -> float:
+    """The share that is pruned when a fraction of what is kept goes too, whole connections."""
+    return (size - kept + round(fraction * kept)) / size
 
 
 def reading_axes(model) -> dict[int, int]:

@@ -1,5 +1,6 @@
 """Rows, tables and figures of what was done."""
 
 from keras_snare.report.compression import CompressionReport
+from keras_snare.report.lottery import LotteryReport, RoundRow
 
-__all__ = ["CompressionReport"]
+__all__ = ["CompressionReport", "LotteryReport", "RoundRow"]

@@ -3,12 +3,13 @@
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, get_args
+from typing import Any
 
 from rich.table import Table
 
 from keras_snare.graph.cost import rendered
 from keras_snare.records import Ratios, TrialRow
+from keras_snare.report.figures import check_types, finite
 
 
 @dataclass
@@ -94,8 +95,8 @@ class CompressionReport(Ratios):
     def to_json(self) -> str:
         """Returns every figure as a JSON object; what is not finite is null, as JSON has it."""
         ratios = {"params_ratio": self.params_ratio, "flops_ratio": self.flops_ratio}
-        figures = _finite({**asdict(self), **ratios})
-        rows = [_finite(asdict(row)) for row in self.rows]
+        figures = finite({**asdict(self), **ratios})
+        rows = [finite(asdict(row)) for row in self.rows]
         return json.dumps({**figures, "rows": rows}, allow_nan=False)
 
     @classmethod
@@ -112,29 +113,13 @@ class CompressionReport(Ratios):
             known = {name: one for name, one in figures.items() if name in names}
             report = cls(**known, rows=rows)
             for record in (report, *rows):
-                _check_types(record)
+                check_types(record)
             return report
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 "A stored report is a JSON object, as CompressionReport.to_json writes it. "
                 f"Received: {text!r:.80} ({type(error).__name__}: {error})"
             ) from error
-
-
-def _check_types(record: CompressionReport | TrialRow) -> None:
-    """Compares what was read with the types that the record's fields are declared with."""
-    for one in fields(record):
-        value, kinds = getattr(record, one.name), get_args(one.type) or (one.type,)
-        whole = float in kinds and type(value) is int  # JSON may leave out the fraction.
-        if one.name != "rows" and not whole and type(value) not in kinds:
-            raise TypeError(f"{one.name} is {value!r}")
-
-
-def _finite(figures: dict) -> dict:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in figures.items()
-    }
 
 
 def _with_nan(figures: dict[str, Any]) -> dict[str, Any]:
