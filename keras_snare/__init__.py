@@ -11,7 +11,7 @@ from keras_snare.callbacks import (
     MagnitudePruneCallback,
     SnareCallback,
 )
-from keras_snare.criteria import Criterion, register_criterion
+from keras_snare.criteria import CombineCriterion, Criterion, register_criterion
 from keras_snare.errors import (
     CodecError,
     InvalidPlanError,
@@ -30,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CodecError",
+    "CombineCriterion",
     "CompressionReport",
     "ConnectionCriterion",
     "Criterion",

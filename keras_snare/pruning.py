@@ -5,8 +5,10 @@ from typing import Any
 from keras_snare.arguments import check_flag, is_number, is_whole
 from keras_snare.criteria import (
     Criterion,
+    Normalization,
     check_data,
     get_criterion,
+    get_normalization,
     score_groups,
     statistics,
     twins_of,
@@ -23,6 +25,7 @@ def prune(
     *,
     criterion: str | Criterion = "l1_in",
     scope: str = "global",
+    normalize: str | Normalization | None = None,
     data: Any = None,
     layers: Any = None,
     round_to: int | None = None,
@@ -39,6 +42,12 @@ def prune(
             stays.
         criterion: name or `Criterion`; units with the lowest scores go.
         scope: `"global"` compares units of all layers, `"local"` takes the share of each layer.
+        normalize: how the scores of a layer are made comparable with those of others, in the global
+            scope. None and `"rms"` divide them by the root of their mean square, `"mean"`, `"max"`
+            and `"sum"` by that of their absolute values; `"gaussian"` shifts them to mean 0 and
+            standard deviation 1, `"range"` to 0 to 1; `"rank"` takes the share of lower scores in
+            the layer; `"none"` leaves them. A function from a layer's scores to as many figures
+            will do as well.
         data: `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset, for criteria that look
             at data; sample weights in them are not looked at.
         layers: names, regular expressions, layer classes or a predicate; None for all.
@@ -66,9 +75,10 @@ def prune(
     criterion = get_criterion(criterion)
     _check(amount, scope, round_to, criterion, data, layers)
     check_flag("fold_constants", fold_constants)
+    _check_normalize(normalize, scope)
     groups = channel_groups(model)
     chosen = select_groups(groups, layers)
-    if criterion.needs == "gradients" and not getattr(model, "compiled", False):
+    if criterion.needs_labels and not getattr(model, "compiled", False):
         raise ValueError(
             f"{criterion!r} needs gradients of the loss. Call model.compile(..., loss=...) first."
         )
@@ -76,7 +86,7 @@ def prune(
     if criterion.needs != "weights":
         found = statistics(model, groups, chosen, criterion, data)
     scores = score_groups(chosen, criterion, found)
-    removed = one_shot(chosen, scores, amount, scope, round_to)
+    removed = one_shot(chosen, scores, amount, scope, round_to, normalize or "rms")
     before = model_cost(groups)
     changes, plan = width_changes(groups, removed), plan_for(groups, removed)
     remove(model, groups, removed, fold_constants, twins_of(chosen, criterion, removed))
@@ -102,5 +112,17 @@ def _check(amount, scope, round_to, criterion, data, layers) -> None:
             "criterion on weights: 'l1_in', 'l1_out', 'l1_both'."
         )
     if data is not None:
-        check_data(data, "data", criterion.needs == "gradients")
+        check_data(data, "data", criterion.needs_labels)
     check_layers(layers)
+
+
+def _check_normalize(normalize, scope: str) -> None:
+    if normalize is None:
+        return
+    get_normalization(normalize)
+    if scope == "local":
+        raise ValueError(
+            "The local scope compares no layers, so there is nothing to normalize. Received: "
+            f"normalize={normalize!r}, scope='local'. Leave `normalize` out, or give "
+            "scope='global'."
+        )

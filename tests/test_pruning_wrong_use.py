@@ -29,6 +29,26 @@ WRONG = {
     "amount as text": ({"amount": "half"}, ValueError, "Received: amount='half'"),
     "amount as truth value": ({"amount": True}, ValueError, "Received: amount=True"),
     "scope": ({"scope": "all"}, ValueError, "is one of local, global. Received: scope='all'"),
+    "unknown normalization": (
+        {"normalize": "l2"},
+        ValueError,
+        "Unknown normalization. Received: 'l2'. Known: gaussian, max, mean, none, range, rank, rms",
+    ),
+    "normalization of another kind": (
+        {"normalize": 2},
+        TypeError,
+        "`normalize` is a name .*or a function from the scores of a layer.*Received: 2",
+    ),
+    "normalization in the local scope": (
+        {"normalize": "mean", "scope": "local"},
+        ValueError,
+        "nothing to normalize. Received: normalize='mean', scope='local'. Leave `normalize` out",
+    ),
+    "normalization to another shape": (
+        {"normalize": sum},
+        ValueError,
+        r"one figure per score, none NaN\. Expected .* the shape \(8,\)\. Received: array",
+    ),
     "round_to of 0": ({"round_to": 0}, ValueError, "Received: round_to=0"),
     "broken round_to": ({"round_to": 2.5}, ValueError, r"Received: round_to=2\.5"),
     "round_to as truth value": ({"round_to": True}, ValueError, "Received: round_to=True"),

@@ -37,7 +37,7 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
         raise ValueError(f"`verbose` is 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
     check_layers(settings.layers)
     if settings.scoring_data is not None:
-        check_data(settings.scoring_data, "scoring_data", criterion.needs == "gradients")
+        check_data(settings.scoring_data, "scoring_data", criterion.needs_labels)
     elif criterion.needs != "weights" and not criterion.live:
         raise ValueError(
             f"{criterion!r} looks at data, and a callback does not see those of `fit`. "
@@ -53,7 +53,7 @@ def course(settings: Any, objective: Objective, policy: SnarePolicy) -> dict[str
         "monitor": objective.monitor,
         "mode": "max" if objective.higher else "min",
         "eps": objective.eps,
-        "criterion": type(get_criterion(settings.criterion)).__name__,
+        "criterion": get_criterion(settings.criterion).kind,
         "prune_inputs": settings.prune_inputs,
         **{name: getattr(policy, name) for name in numbers},
     }

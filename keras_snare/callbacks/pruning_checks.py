@@ -112,7 +112,7 @@ def _check_units(settings: Any) -> None:
         )
     criterion = get_criterion(unit_criterion(settings.criterion))
     if settings.scoring_data is not None:
-        check_data(settings.scoring_data, "scoring_data", criterion.needs == "gradients")
+        check_data(settings.scoring_data, "scoring_data", criterion.needs_labels)
     elif criterion.needs != "weights" and not criterion.live:
         raise ValueError(
             f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "

@@ -58,7 +58,7 @@ class SnareRun:
         if settings.layers or not settings.prune_inputs:
             select_groups(groups, settings.layers)
         if data is not None and criterion.needs != "weights":
-            check_first_batch(groups.trace, data, criterion.needs == "gradients")
+            check_first_batch(groups.trace, data, criterion.needs_labels)
         self._teller = messages.Teller(settings.verbose, settings.params)
         self._inputs = InputSelection(model) if settings.prune_inputs else None
         self._again = EvaluateAgain(model, objective.monitor.removeprefix("val_"), fit)

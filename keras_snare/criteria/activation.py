@@ -11,7 +11,8 @@ class ActivationCriterion(Criterion):
     """Mean over the examples of a unit's absolute activation, added up over its positions.
 
     The activation is taken where the next layers read it: behind activation function,
-    normalisation and pooling. Needs data, but no labels.
+    normalisation and pooling. What several layers read, as in a residual network, is added up.
+    Needs data, but no labels.
 
     Reference:
         Viehmann, master thesis, KIT 2020 (section 3.2.3).

@@ -11,8 +11,8 @@ class APoZCriterion(Criterion):
     """Share of the positions and examples at which a unit's activation is not zero.
 
     One minus the average percentage of zeros (APoZ), so that the lowest score is the most silent
-    unit. It ranks units behind a ReLU; an activation that is never zero makes all units equal.
-    Needs data, but no labels.
+    unit. The positions of all layers that read it count alike. It ranks units behind a ReLU; an
+    activation that is never zero makes all units equal. Needs data, but no labels.
 
     Reference:
         Hu et al., "Network Trimming: A Data-Driven Neuron Pruning Approach towards Efficient Deep

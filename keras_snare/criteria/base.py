@@ -7,6 +7,10 @@ import numpy as np
 
 from keras_snare.criteria.evidence import ChannelEvidence
 
+Needs = Literal["weights", "activations", "gradients", "curvature"]
+# What needs more comes later.
+NEEDS: tuple[Needs, ...] = ("weights", "activations", "gradients", "curvature")
+
 
 class Criterion(ABC):
     """Ranks the channels of a group: the lowest scores are removed first.
@@ -15,10 +19,13 @@ class Criterion(ABC):
     it under a name with `keras_snare.register_criterion`.
 
     Attributes:
-        needs: `"weights"`, or `"activations"` or `"gradients"` for a criterion that looks at data;
-            such a criterion also implements `statistic`.
+        needs: `"weights"`, or `"activations"`, `"gradients"` or `"curvature"` (second derivatives)
+            for a criterion that looks at data; such a criterion also implements `statistic`.
         live: bool, whether `statistic` depends on the product of activation and gradient alone, so
             that it can be collected during training from the gradients of the weights.
+        gates: what is differentiated by, for a criterion on curvature: `"units"` or `"weights"`.
+        probes: int or None, products with the Hessian per batch of data; None for exact values.
+        seed: int, of the probes.
 
     Example:
 
@@ -27,8 +34,11 @@ class Criterion(ABC):
     ...         return max(abs(weights).max(axis=1) for weights in channels.weights("producer"))
     """
 
-    needs: Literal["weights", "activations", "gradients"] = "weights"
+    needs: Needs = "weights"
     live: bool = False
+    gates: Literal["units", "weights"] = "units"
+    probes: int | None = 64
+    seed: int = 0
 
     @abstractmethod
     def score(self, channels: ChannelEvidence) -> np.ndarray:
@@ -37,9 +47,14 @@ class Criterion(ABC):
     def statistic(self, activations: Any, gradients: Any) -> Any:
         """Reduces a batch to one figure per example and channel.
 
+        A criterion on curvature gets derivatives of the mean loss over all data instead, first ones
+        and second ones: by a factor on each channel where it is read, or on each weight that makes
+        it. The factors are 1, and 0 would remove what they stand at. The shape is
+        `(1, factors of a channel, channels)`.
+
         Args:
             activations: tensor `(batch, positions, channels)`, what the readers of the channels
-                read.
+                read. The positions of several readers lie one behind the other.
             gradients: the derivative of the examples' losses by `activations`, of the same shape;
                 None unless `needs` is `"gradients"`.
 
@@ -60,6 +75,21 @@ class Criterion(ABC):
             is removed too, to the one named for that.
         """
         return None
+
+    @property
+    def measured(self) -> tuple["Criterion", ...]:
+        """The criteria that look at data: this one, if it does; of a combined one, its parts."""
+        return () if self.needs == "weights" else (self,)
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it looks at the loss, for which the model has to be compiled."""
+        return self.needs in ("gradients", "curvature")
+
+    @property
+    def kind(self) -> str:
+        """What a stored run knows the criterion by."""
+        return type(self).__name__
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

@@ -15,7 +15,7 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import READER, ChannelGroup, ChannelGroups, Member
 
 
-def statistics(
+def averages(
     model,
     groups: ChannelGroups,
     chosen: Iterable[ChannelGroup],

@@ -52,6 +52,16 @@ def is_internal(group: ChannelGroup) -> bool:
     return any(member.binding.source is None for member in hearing(group))
 
 
+def is_kernel(variable: Any) -> bool:
+    """Tells kernels from biases and the parameters of normalisations."""
+    return len(variable.shape) > 1
+
+
+def is_scale(variable: Any) -> bool:
+    """Tells the scales of normalisations."""
+    return variable.name == "gamma"
+
+
 @dataclass(frozen=True, eq=False)
 class ChannelEvidence:
     """A group of channels, its weights, and what data showed of it.
@@ -70,7 +80,7 @@ class ChannelEvidence:
         if self.collected is None:
             raise ValueError(
                 f"No data were looked at for layer {self.group.name!r}. Set `needs` of the "
-                "criterion to 'activations' or 'gradients'."
+                "criterion to 'activations', 'gradients' or 'curvature'."
             )
         return self.collected
 
@@ -89,7 +99,16 @@ class ChannelEvidence:
             One array `(width, weights per channel)` per kernel; biases and normalisations are left
             out. A layer that is used several times counts once.
         """
-        return self.arrays(role, lambda variable: len(variable.shape) > 1)
+        return self.arrays(role, is_kernel)
+
+    def role(self, wanted: str) -> str:
+        """Returns the wanted role, `"producer"` or `"reader"`, or if it has none, the other one.
+
+        No weight makes selected input features; none reads channels that meet others in a product
+        of tensors.
+        """
+        other = READER if wanted == PRODUCER else PRODUCER
+        return wanted if self.group.with_role(wanted) else other
 
     def scales(self) -> list[np.ndarray]:
         """Returns the scales (gamma) of the normalisations that the channels pass.
@@ -98,23 +117,41 @@ class ChannelEvidence:
             One array `(width, scales per channel)` per normalisation: several scales where the
             positions of a channel were laid side by side before it.
         """
-        return self.arrays(THROUGH, lambda variable: variable.name == "gamma")
+        return self.arrays(THROUGH, is_scale)
 
     def arrays(
-        self, role: str, wanted: Callable[[Any], bool] = lambda variable: True
+        self,
+        role: str,
+        wanted: Callable[[Any], bool] = lambda variable: True,
+        values: Callable[[Any], Any] = lambda variable: variable.numpy(),
     ) -> list[np.ndarray]:
         """Returns the variables of a role, biases included, as `weights` does.
 
         Args:
             role: `"producer"`, `"reader"` or `"through"`, which are normalisations and the like.
             wanted: tells which variables.
+            values: what is arranged for each variable, an array of its shape.
         """
-        arrays, seen = [], set()
+        return [
+            by_channel(
+                np.asarray(values(one.binding.variable), dtype=np.float64),
+                one.binding.axis,
+                one.channels,
+                self.width,
+            )
+            for one in self._members(role, wanted)
+        ]
+
+    def held(self, role: str, wanted: Callable[[Any], bool]) -> list[np.ndarray]:
+        """Tells for each array of `arrays` which channels it has anything of, shape `(width,)`."""
+        members = self._members(role, wanted)
+        return [np.isin(np.arange(self.width), member.channels) for member in members]
+
+    def _members(self, role: str, wanted: Callable[[Any], bool]) -> list[Member]:
+        """The axes of a role; those of a layer that is used several times once."""
+        found: dict[tuple[int, int], Member] = {}
         for member in self.group.with_role(role):
-            binding = member.binding
-            key = axis_key(binding.variable, binding.axis)
-            if wanted(binding.variable) and key not in seen:
-                seen.add(key)
-                values = np.asarray(binding.variable.numpy(), dtype=np.float64)
-                arrays.append(by_channel(values, binding.axis, member.channels, self.width))
-        return arrays
+            if wanted(member.binding.variable):
+                key = axis_key(member.binding.variable, member.binding.axis)
+                found.setdefault(key, member)
+        return list(found.values())

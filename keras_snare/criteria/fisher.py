@@ -11,7 +11,8 @@ class FisherCriterion(Criterion):
     """Half of the mean over the examples of (sum over positions of activation times gradient)².
 
     The second-order change of the loss when a unit is set to zero, with the Fisher information in
-    place of the Hessian. Like `taylor` it is exact with data and collected from the training step
+    place of the Hessian. All layers that read a unit lose it at once, so that their positions are
+    added up. Like `taylor` it is exact with data and collected from the training step
     without, where the batch takes the place of the example.
 
     Reference:

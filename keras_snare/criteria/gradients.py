@@ -1,4 +1,4 @@
-"""Derivatives of the examples' losses by what layers read: the one part that differs by backend."""
+"""Derivatives of the examples' losses by what layers read; this part differs by backend."""
 
 from typing import Any
 
@@ -30,6 +30,19 @@ class Taps:
         return self.values[place]
 
 
+def only_tensorflow(what: str) -> None:
+    """Refuses to differentiate on another backend.
+
+    Raises:
+        UnsupportedModelError: on another one.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UnsupportedModelError(
+            f"{what} need the TensorFlow backend. Received: {keras.backend.backend()}. Choose a "
+            "criterion on weights, such as 'l1_in'."
+        )
+
+
 def gradients_by_taps(
     model, graph: Trace, chosen: set, inputs: list[Any], targets: Any, weights: list[Any]
 ) -> tuple[Taps, dict[Any, Any]]:
@@ -38,11 +51,7 @@ def gradients_by_taps(
     Returns:
         The taps with their values, and the derivatives by the same keys; those by weights, by id.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise UnsupportedModelError(
-            "Criteria on gradients need the TensorFlow backend. Received: "
-            f"{keras.backend.backend()}. Choose a criterion on weights, such as 'l1_in'."
-        )
+    only_tensorflow("Criteria on gradients")
     import tensorflow as tf
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -5,6 +5,7 @@ import numpy as np
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.criteria.l1_in import absolute_sum
+from keras_snare.criteria.reduction import check_reduction
 from keras_snare.graph import PRODUCER, READER
 
 
@@ -13,9 +14,19 @@ class L1BothCriterion(Criterion):
 
     Needs no data.
 
+    Args:
+        reduction: as for `l1_in`, of the layers that produce, and of those that read, each.
+
+    Raises:
+        ValueError, TypeError: when there is no such reduction.
+
     Reference:
         Viehmann, master thesis, KIT 2020 (value-based criterion 3).
     """
 
+    def __init__(self, reduction: str = "sum"):
+        self.reduction = check_reduction(reduction)
+
     def score(self, channels: ChannelEvidence) -> np.ndarray:
-        return absolute_sum(channels, PRODUCER) + absolute_sum(channels, READER)
+        made = absolute_sum(channels, PRODUCER, self.reduction)
+        return made + absolute_sum(channels, READER, self.reduction)

@@ -5,7 +5,8 @@ import numpy as np
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.criteria.l1_in import absolute_sum
-from keras_snare.graph import PRODUCER, READER
+from keras_snare.criteria.reduction import check_reduction
+from keras_snare.graph import READER
 
 
 class L1OutCriterion(Criterion):
@@ -15,9 +16,18 @@ class L1OutCriterion(Criterion):
     Channels that no weight reads, since they meet others in a product of tensors, are ranked by the
     weights that make them.
 
+    Args:
+        reduction: as for `l1_in`, of several layers that read a unit.
+
+    Raises:
+        ValueError, TypeError: when there is no such reduction.
+
     Reference:
         Viehmann, master thesis, KIT 2020 (value-based criterion 2).
     """
 
+    def __init__(self, reduction: str = "sum"):
+        self.reduction = check_reduction(reduction)
+
     def score(self, channels: ChannelEvidence) -> np.ndarray:
-        return absolute_sum(channels, READER if channels.group.with_role(READER) else PRODUCER)
+        return absolute_sum(channels, channels.role(READER), self.reduction)

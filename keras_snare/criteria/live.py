@@ -67,7 +67,7 @@ class LiveStatistics(StepHook):
         """
         trained = {id(variable) for variable in self.model.trainable_variables}
         taps = {group.name: taps_of(group, trained) for group in groups}
-        sums = {name: _zeros((_width(group_taps),)) for name, group_taps in taps.items()}
+        sums = {name: _zeros(self._shape(group_taps)) for name, group_taps in taps.items()}
         self.totals = Totals(taps, sums, _zeros(()))
 
     def reset(self) -> None:
@@ -92,6 +92,11 @@ class LiveStatistics(StepHook):
         self._collect(found)
         return gradients
 
+    def _shape(self, taps: list[Tap]) -> tuple[int, ...]:
+        """The shape of what the criterion makes of a group with these taps."""
+        nothing = keras.ops.zeros((1, 1, len(taps[0].positions)))
+        return tuple(self.criterion.statistic(nothing, nothing).shape[1:])
+
     def _collect(self, found: dict[int, Any]) -> None:
         scale = self.model.optimizer.scale_loss(keras.ops.ones(()))
         figures, finite = {}, keras.ops.convert_to_tensor(True)
@@ -106,10 +111,6 @@ class LiveStatistics(StepHook):
         for name, figure in figures.items():
             totals.sums[name].assign_add(keras.ops.where(finite, figure, 0.0))
         totals.steps.assign_add(keras.ops.cast(finite, "float32"))
-
-
-def _width(taps: list[Tap]) -> int:
-    return len(taps[0].positions)
 
 
 def _zeros(shape: tuple) -> keras.Variable:

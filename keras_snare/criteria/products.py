@@ -37,6 +37,15 @@ class Tap:
         gathered = keras.ops.reshape(gathered, self.positions.shape)
         return keras.ops.sum(gathered * self.valid.astype("float32"), axis=1)
 
+    def spread(self, figures: Any) -> Any:
+        """Returns every weight times the figure of its channel; 0 where it belongs to none."""
+        length, width = self.variable.shape[self.axis], len(self.positions)
+        channels = np.full(length, width)
+        channels[self.positions[self.valid]] = np.nonzero(self.valid)[0]
+        factors = keras.ops.take(keras.ops.append(figures, 0.0), channels, axis=0)
+        shape = [length if axis == self.axis else 1 for axis in range(len(self.variable.shape))]
+        return keras.ops.cast(self.variable, "float32") * keras.ops.reshape(factors, shape)
+
 
 def products(taps: list[Tap], gradients: dict[int, Any], scale: float | Any = 1.0) -> Any | None:
     """Returns the sums of weight times gradient, or None where no gradient was found.

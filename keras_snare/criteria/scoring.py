@@ -37,6 +37,27 @@ def twins_of(
     return found
 
 
+def checked_scores(criterion: Criterion, evidence: ChannelEvidence) -> np.ndarray:
+    """Scores the channels of a group.
+
+    Raises:
+        ValueError: when the criterion returns another shape, or NaN.
+    """
+    group = evidence.group
+    found = np.asarray(criterion.score(evidence), dtype=np.float64)
+    if found.shape != (group.width,):
+        raise ValueError(
+            f"A criterion returns one score per channel. Expected from {criterion!r} for "
+            f"layer {group.name!r} the shape ({group.width},). Received: {found.shape}."
+        )
+    if np.isnan(found).any():
+        raise ValueError(
+            f"{criterion!r} returned NaN for layer {group.name!r}. Check its weights, and the "
+            "data, for NaN."
+        )
+    return found
+
+
 def score_groups(
     chosen: Iterable[ChannelGroup],
     criterion: Criterion,
@@ -58,16 +79,5 @@ def score_groups(
     scores = {}
     for group in chosen:
         evidence = ChannelEvidence(group, None if statistics is None else statistics[group.name])
-        found = np.asarray(criterion.score(evidence), dtype=np.float64)
-        if found.shape != (group.width,):
-            raise ValueError(
-                f"A criterion returns one score per channel. Expected from {criterion!r} for "
-                f"layer {group.name!r} the shape ({group.width},). Received: {found.shape}."
-            )
-        if np.isnan(found).any():
-            raise ValueError(
-                f"{criterion!r} returned NaN for layer {group.name!r}. Check its weights, and the "
-                "data, for NaN."
-            )
-        scores[group.name] = found
+        scores[group.name] = checked_scores(criterion, evidence)
     return scores

@@ -13,6 +13,8 @@ class TaylorCriterion(Criterion):
     The default. With data (`scoring_data`, or `data=` of `prune`) it is exact, example by example,
     except for channels that some weight reads inside of a layer, such as the units of a recurrent
     layer and the heads of an attention layer: they are scored batch by batch, as without data.
+    The mean is over the positions of all layers that read the unit.
+
     Inside `SnareCallback` without such data it is collected from the training step: the sum over a
     batch of activation times gradient follows from the gradients of the weights that read the unit,
     which the step computes anyway, and the batch takes the place of the example.

@@ -5,6 +5,7 @@ from math import ceil
 
 import numpy as np
 
+from keras_snare.criteria import Normalization, normalized
 from keras_snare.graph import ChannelGroup
 
 SCOPES = ("local", "global")
@@ -25,6 +26,7 @@ def one_shot(
     amount: float,
     scope: str,
     round_to: int | None = None,
+    normalize: str | Normalization = "rms",
 ) -> np.ndarray:
     """Chooses the channels to remove at once.
 
@@ -32,9 +34,10 @@ def one_shot(
         chosen: the groups to cut.
         scores: per group one score per channel.
         amount: float, share of the channels: of each group, or of all groups together.
-        scope: `"local"` (the same share of each group) or `"global"` (the lowest of all, each
-            group's scores divided by their root mean square first, as Molchanov 2016 does).
+        scope: `"local"` (the same share of each group) or `"global"` (the lowest of all).
         round_to: int or None, widths stay multiples of it.
+        normalize: what is done to each group's scores first in the global scope; by default they
+            are divided by their root mean square, as Molchanov 2016 does.
 
     Returns:
         Array of roots.
@@ -43,7 +46,7 @@ def one_shot(
     if scope == "local":
         counts = {group.name: int(amount * group.width + 1e-9) for group in chosen}
     else:
-        counts = _global_counts(chosen, scores, amount)
+        counts = _global_counts(chosen, scores, amount, normalize)
     removed = [np.array([], dtype=np.int64)]
     for group in chosen:
         keep = group.width - min(counts[group.name], group.removable)
@@ -53,15 +56,12 @@ def one_shot(
     return np.concatenate(removed)
 
 
-def _global_counts(chosen, scores, amount: float) -> dict[str, int]:
+def _global_counts(chosen, scores, amount: float, normalize) -> dict[str, int]:
     if not chosen:
         return {}
-    normalized = []
-    for group in chosen:
-        own = scores[group.name][group.free]
-        normalized.append(own / max(float(np.sqrt(np.mean(own**2))), 1e-12))
-    owner = np.repeat(np.arange(len(chosen)), [len(part) for part in normalized])
-    order = np.argsort(np.concatenate(normalized), kind="stable")
+    parts = [normalized(scores[group.name][group.free], normalize) for group in chosen]
+    owner = np.repeat(np.arange(len(chosen)), [len(part) for part in parts])
+    order = np.argsort(np.concatenate(parts), kind="stable")
     total = int(amount * sum(group.width for group in chosen) + 1e-9)
     counts = np.bincount(owner[order[:total]], minlength=len(chosen))
     return {group.name: int(count) for group, count in zip(chosen, counts, strict=True)}
