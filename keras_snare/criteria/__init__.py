@@ -5,7 +5,7 @@ import inspect
 from keras_snare.criteria.activation import ActivationCriterion
 from keras_snare.criteria.apoz import APoZCriterion
 from keras_snare.criteria.base import Criterion
-from keras_snare.criteria.batches import batches, check_data, check_first_batch
+from keras_snare.criteria.batches import batches, check_data, check_first_batch, flat_inputs
 from keras_snare.criteria.batchnorm_scale import BatchNormScaleCriterion
 from keras_snare.criteria.data import statistics
 from keras_snare.criteria.evidence import ChannelEvidence
@@ -107,6 +107,7 @@ __all__ = [
     "batches",
     "check_data",
     "check_first_batch",
+    "flat_inputs",
     "get_criterion",
     "register_criterion",
     "score_groups",
