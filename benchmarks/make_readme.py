@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from readme_compensation import compensation_lines
 from readme_lottery import lottery_lines
 from readme_resnet8 import resnet8_lines
 
@@ -222,6 +223,8 @@ def main() -> None:
         lines += resnet8_lines(json.loads((RESULTS / "resnet8.json").read_text()))
     if (RESULTS / "lottery.json").is_file():
         lines += lottery_lines(json.loads((RESULTS / "lottery.json").read_text()))
+    if (RESULTS / "compensation.json").is_file():
+        lines += compensation_lines(json.loads((RESULTS / "compensation.json").read_text()))
     if (RESULTS / "overhead.json").is_file():
         lines += overhead_lines()
     if (RESULTS / "torch_pruning.json").is_file():

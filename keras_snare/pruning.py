@@ -16,7 +16,7 @@ from keras_snare.criteria import (
 from keras_snare.graph import channel_groups, model_cost
 from keras_snare.policy import SCOPES, check_layers, one_shot, select_groups
 from keras_snare.records import PruneReport
-from keras_snare.surgery import plan_for, remove, width_changes
+from keras_snare.surgery import check_compensation, plan_for, remove, width_changes
 
 
 def prune(
@@ -30,6 +30,7 @@ def prune(
     layers: Any = None,
     round_to: int | None = None,
     fold_constants: bool = False,
+    compensate: str | None = None,
 ) -> PruneReport:
     """Removes a share of a model's units at once, in place.
 
@@ -49,11 +50,14 @@ def prune(
             the layer; `"none"` leaves them. A function from a layer's scores to as many figures
             will do as well.
         data: `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset, for criteria that look
-            at data; sample weights in them are not looked at.
+            at data, and for `compensate`; without labels `(x,)`, where gradients are not needed.
+            Sample weights in them are not looked at.
         layers: names, regular expressions, layer classes or a predicate; None for all.
         round_to: int or None, widths stay multiples of it.
         fold_constants: bool, whether readers keep, in their biases, what the removed units gave
             them with no input at all, such as the 0.5 of a sigmoid.
+        compensate: None, `"least_squares"` or `"mean"`: what readers are given for the removed
+            units, without training, as in `shrink`. All of `data` is held in memory for it.
 
     Returns:
         `PruneReport`.
@@ -70,12 +74,13 @@ def prune(
 
     Reference:
         Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017; for the global scope
-        Molchanov et al., ICLR 2017.
+        Molchanov et al., ICLR 2017; for `compensate` Luo et al., "ThiNet", ICCV 2017.
     """
     criterion = get_criterion(criterion)
     _check(amount, scope, round_to, criterion, data, layers)
     check_flag("fold_constants", fold_constants)
     _check_normalize(normalize, scope)
+    compensation = check_compensation(compensate, data, fold_constants)
     groups = channel_groups(model)
     chosen = select_groups(groups, layers)
     if criterion.needs_labels and not getattr(model, "compiled", False):
@@ -89,7 +94,8 @@ def prune(
     removed = one_shot(chosen, scores, amount, scope, round_to, normalize or "rms")
     before = model_cost(groups)
     changes, plan = width_changes(groups, removed), plan_for(groups, removed)
-    remove(model, groups, removed, fold_constants, twins_of(chosen, criterion, removed))
+    twins = twins_of(chosen, criterion, removed)
+    remove(model, groups, removed, fold_constants, twins, compensation)
     after = model_cost(channel_groups(model))
     return PruneReport(changes, before.params, after.params, before.flops, after.flops, plan)
 

@@ -13,6 +13,7 @@ from keras_snare.criteria import Criterion, check_data, get_criterion
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.policy import SnarePolicy, check_layers
 from keras_snare.search import Objective
+from keras_snare.surgery import check_compensation
 
 _STEPS = ("train_step", "test_step")
 
@@ -44,6 +45,7 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
             "Received: scoring_data=None. Give `scoring_data=(x, y)`, or choose 'taylor' or a "
             "criterion on weights."
         )
+    check_compensation(settings.compensate, settings.scoring_data, argument="scoring_data")
 
 
 def course(settings: Any, objective: Objective, policy: SnarePolicy) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def course(settings: Any, objective: Objective, policy: SnarePolicy) -> dict[str
         "eps": objective.eps,
         "criterion": get_criterion(settings.criterion).kind,
         "prune_inputs": settings.prune_inputs,
+        "compensate": settings.compensate,
         **{name: getattr(policy, name) for name in numbers},
     }
 

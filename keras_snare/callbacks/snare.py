@@ -40,6 +40,8 @@ class SnareCallback(PruningCallback):
         max_trials: int or None, trials after which the search ends.
         scoring_data: `(x, y)`, tf.data.Dataset or keras.utils.PyDataset to score units on, without
             sample weights; with None, the training step's own gradients are used.
+        compensate: None, or what the layers that read removed units are given for them before a
+            trial trains: `"least_squares"` or `"mean"`, as in `shrink`, from all of `scoring_data`.
         prune_inputs: bool, also drop input features of a model that begins with `Dense`; a
             `FeatureSelection` layer is put in front of it. With `layers=[]`, nothing else is cut.
         round_to: int or None, widths stay multiples of it, such as 8 for hardware.
@@ -92,6 +94,7 @@ class SnareCallback(PruningCallback):
         layers: Any = None,
         max_trials: int | None = None,
         scoring_data: Any = None,
+        compensate: str | None = None,
         prune_inputs: bool = False,
         round_to: int | None = None,
         stop_when_done: bool = True,
@@ -112,6 +115,7 @@ class SnareCallback(PruningCallback):
         self.layers = layers
         self.max_trials = max_trials
         self.scoring_data = scoring_data
+        self.compensate = compensate
         self.prune_inputs = prune_inputs
         self.round_to = round_to
         self.stop_when_done = stop_when_done

@@ -11,11 +11,16 @@ from keras_snare.callbacks.saved_run import SavedRun
 from keras_snare.callbacks.warmup import Warmup
 from keras_snare.criteria import Criterion, check_first_batch
 from keras_snare.graph import channel_groups
-from keras_snare.policy import SnarePolicy, select_groups
+from keras_snare.policy import SnarePolicy, matching_groups, select_groups
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search import Objective, ScoreSource, SnareSearch
-from keras_snare.surgery import InputSelection, UnreducedGradients, begin_at_epoch
+from keras_snare.surgery import (
+    InputSelection,
+    UnreducedGradients,
+    begin_at_epoch,
+    check_compensation,
+)
 
 
 def new_policy(settings: Any) -> SnarePolicy:
@@ -54,10 +59,15 @@ class SnareRun:
         fit = running_fit(model)
         check_alone(settings, fit.callbacks.callbacks if fit else [])
         check_run(model, objective, fit)
+        self._compensation = check_compensation(
+            settings.compensate, settings.scoring_data, argument="scoring_data"
+        )
         groups, data = channel_groups(model), settings.scoring_data
         if settings.layers or not settings.prune_inputs:
             select_groups(groups, settings.layers)
-        if data is not None and criterion.needs != "weights":
+        if self._compensation is not None:
+            self._compensation.check(groups, matching_groups(groups, settings.layers))
+        if data is not None and (criterion.needs != "weights" or self._compensation is not None):
             check_first_batch(groups.trace, data, criterion.needs_labels)
         self._teller = messages.Teller(settings.verbose, settings.params)
         self._inputs = InputSelection(model) if settings.prune_inputs else None
@@ -165,6 +175,7 @@ class SnareRun:
             layers=layers,
             evaluate=self._again,
             tell=self._tell,
+            compensation=self._compensation,
         )
         resumed = self._resume(search)
         self.report = search.report

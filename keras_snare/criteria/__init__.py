@@ -3,7 +3,7 @@
 from keras_snare.criteria.activation import ActivationCriterion
 from keras_snare.criteria.apoz import APoZCriterion
 from keras_snare.criteria.base import Criterion
-from keras_snare.criteria.batches import batches, check_data, check_first_batch
+from keras_snare.criteria.batches import batches, check_data, check_first_batch, flat_inputs
 from keras_snare.criteria.batchnorm_scale import BatchNormScaleCriterion
 from keras_snare.criteria.combine import CombineCriterion
 from keras_snare.criteria.curvature import diagonal_curvature
@@ -50,6 +50,7 @@ __all__ = [
     "check_data",
     "check_first_batch",
     "diagonal_curvature",
+    "flat_inputs",
     "get_criterion",
     "get_normalization",
     "normalized",

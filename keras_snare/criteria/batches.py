@@ -99,7 +99,7 @@ def flat_inputs(graph: Trace, x: Any) -> list[Any]:
         ]
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"The data for the criterion are batches that the model takes, of the shapes {taken}. "
+            f"The data are batches that the model takes, of the shapes {taken}. "
             f"Received: {found} ({error}). Give such data as `fit` takes."
         ) from error
 
@@ -131,9 +131,7 @@ def check_first_batch(graph: Trace, data: Any, labelled: bool) -> None:
 
 def no_example() -> ValueError:
     """Says that data are empty."""
-    return ValueError(
-        "The data for the criterion are one example or more. Received: none. Give at least one."
-    )
+    return ValueError("The data are one example or more. Received: none. Give at least one.")
 
 
 def check_labels(y: Any, labelled: bool) -> None:

@@ -1,6 +1,6 @@
 """Keras model to channel groups and costs."""
 
-from keras_snare.graph.calls import Call, Trace
+from keras_snare.graph.calls import Call, Step, Trace
 from keras_snare.graph.channels import AxisLabels
 from keras_snare.graph.cost import LayerCost, ModelCost, cost, group_sizes, model_cost, saving
 from keras_snare.graph.groups import (
@@ -27,6 +27,7 @@ __all__ = [
     "Member",
     "ModelCost",
     "Sized",
+    "Step",
     "Trace",
     "axis_key",
     "channel_groups",

@@ -1,7 +1,7 @@
 """The graph of a model as plain data."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -91,6 +91,36 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
+class Step:
+    """What runs as one: a call, or a layer that was laid open with all the calls in it.
+
+    Args:
+        call: what runs.
+        inside: the calls in it, of a layer that was laid open.
+    """
+
+    call: Call
+    inside: tuple[Call, ...] = ()
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls that read tensors here."""
+        return self.inside or (self.call,)
+
+    def run(
+        self, values: dict[int, Any], read: Callable[[Call, int, Any], Any], training: bool = False
+    ) -> dict[int, Any]:
+        """Returns the outputs by key; `values` holds the inputs, for the rest see `Trace.run`."""
+        if not self.inside:
+            seen = {key: read(self.call, key, values[key]) for key in self.call.inputs}
+            return dict(zip(self.call.outputs, self.call.run(seen, training), strict=True))
+        with ExitStack() as stack:
+            _listen(stack, self.inside, read)
+            found = self.call.run({key: values[key] for key in self.call.inputs}, training)
+        return dict(zip(self.call.outputs, found, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
 class Trace:
     """The graph of a model as data; nested models are laid open.
 
@@ -125,6 +155,24 @@ class Trace:
         """Shape of a tensor, batch axis first."""
         return self.shapes[key]
 
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """What runs one after the other; a layer that was laid open runs as it is."""
+        inside: dict[int, list[Call]] = {at: [] for at in range(len(self.opened))}
+        for call in self.calls:
+            if call.place.within is not None:
+                inside[call.place.within].append(call)
+        steps: list[Step] = []
+        begun: set[int] = set()
+        for call in self.calls:
+            within = call.place.within
+            if within is None:
+                steps.append(Step(call))
+            elif within not in begun:
+                begun.add(within)
+                steps.append(Step(self.opened[within], tuple(inside[within])))
+        return tuple(steps)
+
     def run(
         self, inputs: list[Any], read: Callable[[Call, int, Any], Any], training: bool = False
     ) -> list[Any]:
@@ -140,27 +188,14 @@ class Trace:
             The model's outputs, flat.
         """
         values = dict(zip(self.inputs, inputs, strict=True))
-        inside: dict[int, list[Call]] = {at: [] for at in range(len(self.opened))}
-        for call in self.calls:
-            if call.place.within is not None:
-                inside[call.place.within].append(call)
-        done: set[int | None] = set()
-        for call in self.calls:
-            within = call.place.within
-            if within is None:
-                seen = {key: read(call, key, values[key]) for key in call.inputs}
-                values.update(zip(call.outputs, call.run(seen, training), strict=True))
-            elif within not in done:
-                done.add(within)
-                opened = self.opened[within]
-                with ExitStack() as stack:
-                    _listen(stack, inside[within], read)
-                    found = opened.run({key: values[key] for key in opened.inputs}, training)
-                values.update(zip(opened.outputs, found, strict=True))
+        for step in self.steps:
+            values.update(step.run(values, read, training))
         return [values[key] for key in self.outputs]
 
 
-def _listen(stack: ExitStack, inside: list[Call], read: Callable[[Call, int, Any], Any]) -> None:
+def _listen(
+    stack: ExitStack, inside: Iterable[Call], read: Callable[[Call, int, Any], Any]
+) -> None:
     """Has `read` stand before the calls of layers inside of one that runs as it is."""
     by_layer: dict[int, list[Call]] = {}
     for call in inside:

@@ -14,7 +14,7 @@ from keras_snare.records import GroupSize, PrunePlan, TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import ScoreSource, Statistics
-from keras_snare.surgery import Snapshot, plan_for, remove
+from keras_snare.surgery import Compensation, Snapshot, plan_for, remove
 
 
 @dataclass(eq=False)
@@ -58,6 +58,7 @@ class SnareSearch:
         layers: which layers may be cut, as `SnareCallback` takes them.
         evaluate: returns the metric of the model as it is, or None where that is not to be had.
         tell: called with each judged `TrialRow`.
+        compensation: what readers of the units that a trial removes are given for them.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class SnareSearch:
         layers: Any,
         evaluate: Callable[[], float | None],
         tell: Callable[[TrialRow], None],
+        compensation: Compensation | None = None,
     ):
         self.model = model
         self.policy = policy
@@ -80,6 +82,7 @@ class SnareSearch:
         self.layers = layers
         self.evaluate = evaluate
         self.tell = tell
+        self.compensation = compensation
         self.trial: Trial | None = None
         self.best = self.metric = math.nan
         self.done = False
@@ -183,7 +186,7 @@ class SnareSearch:
         removed = lowest(group, scores[group.name], proposal.remove)
         before, totals = self.groups, self.source.totals
         twins = self.source.twins([group], removed)
-        snapshot = remove(self.model, before, removed, twins=twins)
+        snapshot = remove(self.model, before, removed, twins=twins, compensation=self.compensation)
         width = proposal.width - len(removed)
         plan = plan_for(before, removed)
         self.trial = trial = Trial(proposal, width, snapshot, totals, before, plan)

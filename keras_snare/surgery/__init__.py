@@ -1,8 +1,10 @@
 """Plan to model: in place, all or nothing, and back."""
 
-from keras_snare.surgery.apply import plan_for, remove, removed_channels, shrink, width_changes
+from keras_snare.surgery.apply import remove, shrink
+from keras_snare.surgery.compensation import Compensation, check_compensation
 from keras_snare.surgery.inputs import InputSelection
 from keras_snare.surgery.optimizers import UnreducedGradients, built_optimizer
+from keras_snare.surgery.plans import plan_for, removed_channels, width_changes
 from keras_snare.surgery.rebuilding import cut_to_shapes
 from keras_snare.surgery.registration import register_layer
 from keras_snare.surgery.saving import save_model
@@ -10,11 +12,13 @@ from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 from keras_snare.surgery.variables import begin_at_epoch
 
 __all__ = [
+    "Compensation",
     "InputSelection",
     "Snapshot",
     "UnreducedGradients",
     "begin_at_epoch",
     "built_optimizer",
+    "check_compensation",
     "cut_to_shapes",
     "plan_for",
     "register_layer",

@@ -7,91 +7,26 @@ import keras
 import numpy as np
 
 from keras_snare.arguments import check_flag
-from keras_snare.errors import InvalidPlanError
-from keras_snare.graph import READER, ChannelGroups, Sized, axis_key, channel_groups
+from keras_snare.graph import ChannelGroups, Sized, axis_key, channel_groups
 from keras_snare.graph.trace import recorded_tensors
-from keras_snare.records import PrunePlan, WidthChange
+from keras_snare.records import PrunePlan
 from keras_snare.surgery import optimizers, variables
 from keras_snare.surgery.attributes import Resized, new_arguments, new_attributes, scaled_variables
+from keras_snare.surgery.compensation import Compensation, Uncut, check_compensation
 from keras_snare.surgery.constants import constants
 from keras_snare.surgery.merging import merged
+from keras_snare.surgery.plans import removed_channels
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 
 
-def removed_channels(groups: ChannelGroups, plan: PrunePlan) -> np.ndarray:
-    """Translates a plan into the channels (roots) that go.
-
-    Raises:
-        InvalidPlanError: when the plan names an unknown layer or unit, keeps nothing of a layer,
-            contradicts itself, or asks for what cannot be cut.
-    """
-    removed: list[int] = []
-    kept: dict[int, str] = {}
-    for layer, keep in plan.keep.items():
-        units = _unit_roots(groups, layer, keep)
-        stay = np.zeros(len(units), dtype=bool)
-        stay[list(keep)] = True
-        kept.update(dict.fromkeys(units[stay].tolist(), layer))
-        removed.extend(units[~stay].tolist())
-    contradicted = sorted(set(removed) & kept.keys())
-    if contradicted:
-        raise InvalidPlanError(
-            f"The plan keeps units of layer {kept[contradicted[0]]!r} that are coupled to units "
-            "which it removes. Give coupled layers the same units to keep; "
-            "print(keras_snare.channel_groups(model)) shows what is coupled."
-        )
-    _check_frozen(groups, set(removed))
-    _check_emptied(groups, removed)
-    return np.array(sorted(set(removed)), dtype=np.int64)
-
-
-def _unit_roots(groups: ChannelGroups, layer: str, keep: tuple[int, ...]) -> np.ndarray:
-    if layer not in groups:
-        known = ", ".join(name for group in groups.prunable() for name in group.layers)
-        raise InvalidPlanError(
-            f"The plan names layer {layer!r}, which has no units to cut. Layers that have: "
-            f"{known or 'none'}."
-        )
-    units = groups.units(layer)
-    if not keep:
-        raise InvalidPlanError(
-            f"The plan keeps none of the {len(units)} units of layer {layer!r}. Keep at least one."
-        )
-    if keep[0] < 0 or keep[-1] >= len(units):
-        raise InvalidPlanError(
-            f"Layer {layer!r} has units 0 to {len(units) - 1}. Received the indices "
-            f"{keep[0]} to {keep[-1]}."
-        )
-    return units
-
-
-def _check_frozen(groups: ChannelGroups, removed: set[int]) -> None:
-    for group in groups:
-        hit = [at for at, root in enumerate(group.roots.tolist()) if root in removed]
-        frozen = [at for at in hit if at in group.reasons]
-        if frozen:
-            raise InvalidPlanError(
-                f"Unit {frozen[0]} of layer {group.name!r} cannot be cut: "
-                f"{group.reasons[frozen[0]]}. Leave it out of the plan."
-            )
-
-
-def _check_emptied(groups: ChannelGroups, removed: list[int]) -> None:
-    for group in groups:
-        emptied = [name for name in group.layers if np.isin(groups.units(name), removed).all()]
-        emptied += [
-            one.binding.name
-            for one in group.with_role(READER)
-            if np.isin(groups.roots[one.binding.labels], removed).all()
-        ]
-        if emptied:
-            raise InvalidPlanError(
-                f"The plan keeps none of the units of layer {emptied[0]!r}, which are coupled to "
-                f"those of layer {group.name!r}. Keep at least one of them."
-            )
-
-
-def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool = False) -> Snapshot:
+def shrink(
+    model,
+    plan: PrunePlan | Mapping[str, Any],
+    *,
+    fold_constants: bool = False,
+    compensate: str | None = None,
+    data: Any = None,
+) -> Snapshot:
     """Cuts units out of a model, in place; everything that is coupled to them follows.
 
     Weights, batch normalisations, the weights that read the units, the optimizer's slots, the
@@ -103,14 +38,24 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool =
         plan: `PrunePlan`, or a mapping from layer names to the indices of the units that stay.
         fold_constants: bool, whether readers keep, in their biases, what the removed units gave
             them with no input at all, such as the 0.5 of a sigmoid.
+        compensate: what the layers that read removed units are given for them, without training.
+            `"least_squares"`: new weights, fitted so that on `data` they compute what they did
+            before the cut, as well as that can be had from the units that are left; layer by layer,
+            each from what the compensated ones before it now give. `"mean"`: a constant only, so
+            that they compute the same on average; seldom enough behind ReLU. None: nothing.
+        data: `(x,)` arrays, a tf.data.Dataset or a keras.utils.PyDataset for `compensate`; labels
+            are not looked at. A few hundred examples are enough. All are used, and held in memory
+            with what the readers compute of them.
 
     Returns:
         `Snapshot`, whose `restore()` undoes the cut and any training since, to the bit.
 
     Raises:
         InvalidPlanError: when the plan does not fit; nothing has changed then.
-        ValueError: when `fold_constants` is neither True nor False; nothing has changed.
-        UnsupportedModelError: when the model or its optimizer cannot be cut; nothing has changed.
+        ValueError: when `fold_constants`, `compensate` or `data` do not suit; nothing has changed.
+        UnsupportedModelError: when the model or its optimizer cannot be cut, or units that go are
+            read by other layers than `compensate` covers, Dense and convolutions; nothing has
+            changed.
 
     Example:
 
@@ -122,11 +67,25 @@ def shrink(model, plan: PrunePlan | Mapping[str, Any], *, fold_constants: bool =
     >>> undo.restore()
     >>> model.get_layer("hidden").units
     8
+    >>> undo = keras_snare.shrink(model, {"hidden": [0, 3, 5]}, compensate="least_squares",
+    ...                           data=(np.random.normal(size=(256, 4)),))
+
+    Reference:
+        Luo et al., "ThiNet: A Filter Level Pruning Method for Deep Neural Network Compression",
+        ICCV 2017; He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", ICCV
+        2017, for `compensate="least_squares"`.
     """
     check_flag("fold_constants", fold_constants)
+    given = check_compensation(compensate, data, fold_constants)
+    if data is not None and given is None:
+        raise ValueError(
+            "`data` are for compensate='mean' or 'least_squares'. Received: compensate=None. Give "
+            "one of these, or leave the data out."
+        )
     groups = channel_groups(model)
     plan = plan if isinstance(plan, PrunePlan) else PrunePlan(plan)
-    return remove(model, groups, removed_channels(groups, plan), fold_constants)
+    removed = removed_channels(groups, plan)
+    return remove(model, groups, removed, fold_constants, compensation=given)
 
 
 def remove(
@@ -135,6 +94,7 @@ def remove(
     removed: np.ndarray,
     fold_constants: bool = False,
     twins: Mapping[int, int] | None = None,
+    compensation: Compensation | None = None,
 ) -> Snapshot:
     """Cuts the channels `removed` (roots) of groups that were just found.
 
@@ -144,11 +104,13 @@ def remove(
         removed: the channels.
         fold_constants: bool, whether readers keep the constants that the channels gave them.
         twins: channels that go to those that take over their outgoing weights.
+        compensation: what readers of the channels are given for them beside.
     """
     twins = twins or {}
     added = merged(groups, twins)
     if fold_constants:
         added += constants(groups, removed[~np.isin(removed, list(twins))])
+    uncut = Uncut(groups, removed, compensation) if compensation and removed.size else None
     optimizer = optimizers.built_optimizer(model)
     keep = _positions(groups, removed)
     followers = []
@@ -172,6 +134,8 @@ def remove(
         optimizers.rename_keys(optimizer, keys)
         _resize_symbols(groups, removed)
         _drop_functions(model)
+        if uncut is not None:
+            uncut.give_back(model)
     except BaseException:
         snapshot.restore()
         raise
@@ -234,27 +198,3 @@ def _drop_functions(model) -> None:
     model.train_function = model.test_function = model.predict_function = None
     if trained:
         model.make_train_function()
-
-
-def width_changes(groups: ChannelGroups, removed: np.ndarray) -> tuple[WidthChange, ...]:
-    """Returns the groups that become narrower, and by how much."""
-    changes = []
-    for group in groups:
-        after = int((~np.isin(group.roots, removed)).sum())
-        if after < group.width:
-            changes.append(WidthChange(group.name, group.width, after))
-    return tuple(changes)
-
-
-def plan_for(groups: ChannelGroups, removed: np.ndarray) -> PrunePlan:
-    """Returns the plan that removes the given channels; it names every layer that loses units."""
-    stays = {
-        layer: ~np.isin(groups.units(layer), removed) for group in groups for layer in group.layers
-    }
-    return PrunePlan(
-        {
-            layer: tuple(np.flatnonzero(stay).tolist())
-            for layer, stay in stays.items()
-            if not stay.all()
-        }
-    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import PRODUCER, READER, Binding, Call, ChannelGroups
+from keras_snare.surgery.biases import needed_holder
 
 layers = keras.layers
 _READERS = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -61,7 +62,7 @@ def constants(groups: ChannelGroups, removed: np.ndarray) -> list[tuple[Any, np.
         taps = kernel[..., gone, :].reshape(-1, gone.sum(), kernel.shape[-1])
         lost = np.einsum("tcf,c->f", taps, values[0].mean(axis=1))
         if np.abs(lost).max(initial=0) > 0:
-            target, sign = _target(groups, binding)
+            target, sign = needed_holder(groups, binding, "fold_constants=True")
             _, _, _, found = sums.setdefault(id(target), (target, sign, binding, {}))
             found[key] = found.get(key, 0.0) + lost
     return [_once(groups, *entry) for entry in sums.values()]
@@ -115,24 +116,3 @@ def _what_is_read(groups, removed, reading, seed: int) -> dict[tuple, Any]:
     with keras.StatelessScope(state_mapping=mapping):
         groups.trace.run(inputs, read)
     return found
-
-
-def _target(groups: ChannelGroups, binding: Binding) -> tuple[Any, int]:
-    layer = binding.layer
-    if layer.bias is not None:
-        return layer.bias, 1
-    made = {key for call in groups.trace.calls if call.operation is layer for key in call.outputs}
-    after = [call.operation for call in groups.trace.calls if made & set(call.inputs)]
-    norm: Any = after[0] if len(after) == 1 else None
-    alone = sum(call.operation is norm for call in groups.trace.calls) == 1
-    if type(norm) is layers.BatchNormalization and alone and not made & set(groups.trace.outputs):
-        (key,) = made
-        ndim = len(groups.trace.shape(key))
-        own = 1 if getattr(layer, "data_format", "") == "channels_first" else ndim - 1
-        linear = layer.activation in (None, keras.activations.linear)
-        if linear and norm.axis % ndim == own:
-            return norm.moving_mean, -1
-    raise UnsupportedModelError(
-        f"fold_constants=True needs a bias in {binding.name!r}, or a BatchNormalization right "
-        "behind it, to fold into. Leave it out, or build the layer with use_bias=True."
-    )

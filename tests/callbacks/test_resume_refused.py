@@ -113,6 +113,7 @@ def test_layers_of_other_names(directory):
         {"first_step": 0.5},
         {"min_step": 0.1},
         {"round_to": 2},
+        {"compensate": "mean", "scoring_data": ([[0.0]], [0])},
     ],
     ids=str,
 )

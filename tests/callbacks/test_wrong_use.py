@@ -46,6 +46,8 @@ from keras_snare import SnareCallback, UnsupportedModelError
         ({"layers": int}, TypeError, "Received: <class 'int'>"),
         ({"scoring_data": iter([1])}, ValueError, "`scoring_data` is read several times"),
         ({"scoring_data": 3}, ValueError, "`scoring_data` is .* Received: int"),
+        ({"compensate": "mean"}, ValueError, r"Received: scoring_data=None. Give `scoring_data="),
+        ({"compensate": 1}, ValueError, "`compensate` is one of .* Received: compensate=1"),
         ({"scoring_data": (1,)}, ValueError, r"needs labelled data: `scoring_data=\(x, y\)`"),
         ({"scoring_data": np.ones((3, 64))}, ValueError, "Received: ndarray"),
         ({"scoring_data": (np.ones((3, 64)), np.ones(2))}, ValueError, "one entry per example"),
