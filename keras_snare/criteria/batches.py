@@ -24,9 +24,13 @@ def check_data(data: Any, argument: str, labelled: bool) -> None:
     # Looping over these would give rows or keys, not batches.
     no_batches = isinstance(data, (str, bytes, Mapping)) or hasattr(data, "shape")
     if no_batches or not isinstance(data, Iterable):
+        came = f"{type(data).__name__}."
+        if hasattr(data, "shape"):
+            parts = "(x, y)" if labelled else "(x,)"
+            came = f"an array of shape {tuple(data.shape)}. Give `{argument}={parts}`."
         raise ValueError(
             f"`{argument}` is `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset. "
-            f"Received: {type(data).__name__}."
+            f"Received: {came}"
         )
     if isinstance(data, (tuple, list)):
         _check_arrays(data, argument, labelled)

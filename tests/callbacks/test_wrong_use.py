@@ -49,7 +49,7 @@ from keras_snare import SnareCallback, UnsupportedModelError
         ({"compensate": "mean"}, ValueError, r"Received: scoring_data=None. Give `scoring_data="),
         ({"compensate": 1}, ValueError, "`compensate` is one of .* Received: compensate=1"),
         ({"scoring_data": (1,)}, ValueError, r"needs labelled data: `scoring_data=\(x, y\)`"),
-        ({"scoring_data": np.ones((3, 64))}, ValueError, "Received: ndarray"),
+        ({"scoring_data": np.ones((3, 64))}, ValueError, "an array of shape"),
         ({"scoring_data": (np.ones((3, 64)), np.ones(2))}, ValueError, "one entry per example"),
     ],
     ids=lambda value: "_".join(map(str, *value.items())) if isinstance(value, dict) else "",
