@@ -9,7 +9,7 @@ import keras
 import pytest
 from fitting import Bomb, Spy, digit_model, leftovers, short_fit
 from resuming import STOP, killed_run, run, snare
-from training import same, state_of
+from training import flat_digits, same, state_of
 
 from keras_snare import SnapshotError, SnareCallback
 
@@ -113,13 +113,17 @@ def test_layers_of_other_names(directory):
         {"first_step": 0.5},
         {"min_step": 0.1},
         {"round_to": 2},
-        {"compensate": "mean", "scoring_data": ([[0.0]], [0])},
     ],
     ids=str,
 )
 def test_other_settings(directory, change):
     name = next(iter(change))
     refused(snare(directory, **change), rf"run\.json is a run with {name}=.* Received: {name}=")
+
+
+def test_another_compensation(directory):
+    other = snare(directory, compensate="mean", scoring_data=flat_digits(200, 100)[0])
+    refused(other, r"is a run with compensate=None. Received: compensate='mean'")
 
 
 def test_another_optimizer(directory):
