@@ -68,7 +68,7 @@ ARGUMENTS = {
     "no data": ({"compensate": "mean"}, r"Received: data=None. Give `data=\(x,\)`"),
     "bare array": (
         {"compensate": "mean", "data": numbers(4, 6)},
-        r"`data` is `\(x, y\)` arrays, .* Received: ndarray",
+        r"Received: an array of shape \(4, 6\). Give `data=\(x,\)`",
     ),
     "iterator": ({"compensate": "mean", "data": iter([1])}, "can be read once"),
     "no example": ({"compensate": "mean", "data": (numbers(0, 6),)}, "hold no example"),
