@@ -24,10 +24,10 @@ def check_data(data: Any, argument: str, labelled: bool) -> None:
     # Looping over these would give rows or keys, not batches.
     no_batches = isinstance(data, (str, bytes, Mapping)) or hasattr(data, "shape")
     if no_batches or not isinstance(data, Iterable):
-        came = f"{type(data).__name__}."
-        if hasattr(data, "shape"):
+        came, shape = f"{type(data).__name__}.", getattr(data, "shape", None)
+        if shape is not None:
             parts = "(x, y)" if labelled else "(x,)"
-            came = f"an array of shape {tuple(data.shape)}. Give `{argument}={parts}`."
+            came = f"an array of shape {tuple(shape)}. Give `{argument}={parts}`."
         raise ValueError(
             f"`{argument}` is `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset. "
             f"Received: {came}"
