@@ -24,8 +24,9 @@ class LotteryTicketCallback(PruningCallback):
     A round goes back with all weights, the statistics of normalisations among them, with the
     optimizer's momenta, iterations and learning rate, and with them every
     `keras.optimizers.schedules` schedule. `LearningRateScheduler` is told the epoch of the round,
-    `ReduceLROnPlateau` begins anew. Callbacks of your own see the epochs of `fit`. Random
-    generators, as those of `Dropout`, go on.
+    `ReduceLROnPlateau` begins anew. Callbacks of your own see the epochs of `fit`; so does
+    `ModelCheckpoint`, whose best epoch may be one of a dense round. `EarlyStopping` ends `fit`, so
+    it has to wait for the last round. Random generators, as those of `Dropout`, go on.
 
     Ended early, or by an exception, `fit` leaves the network of the round that it was in, masked;
     `tickets` and `report` hold the rounds so far.

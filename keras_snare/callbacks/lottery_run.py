@@ -46,6 +46,8 @@ class LotteryRun:
         self.objective = monitored(settings, fit)
         validated = fit is not None and fit.validation_data is not None
         self._loss = "val_loss" if validated else "loss"
+        fresh = settings.control == "reinitialize"
+        self._fresh = initial_values(self.model, settings.seed) if fresh else {}
         self.pruner = ConnectionPruner(
             self.model,
             get_connection_criterion(settings.criterion),
@@ -55,11 +57,8 @@ class LotteryRun:
         )
         self._layers = {one.name: one.layer for one in self.pruner.kernels}
         self._rates = self._rates_by_kernel()
-        fresh = settings.control == "reinitialize"
-        self._fresh = initial_values(self.model, settings.seed) if fresh else {}
         self._point: TrainingState | None = None
         self._epoch: int | None = None
-        self._steps = 0
         self._before = self._iterations()
         self.tickets: list[Ticket] | StoredTickets = []
         self.report = LotteryReport(

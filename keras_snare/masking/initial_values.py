@@ -28,7 +28,7 @@ def initial_values(model, seed: int = 0) -> dict[int, np.ndarray]:
     Raises:
         UnsupportedModelError: when the model cannot be built from its configuration.
     """
-    draw = random.Random(seed)
+    draw = random.Random(int(seed))
     state = random.getstate()
     # Initializers without a seed draw one from Python's generator.
     random.seed(draw.getrandbits(64))

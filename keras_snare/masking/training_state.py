@@ -47,14 +47,8 @@ class TrainingState:
         found = [(one.name, tuple(one.shape)) for one in model.weights]
         held = [(name, one.shape) for name, one in zip(self.names, self.weights, strict=True)]
         if found != held:
-            at = next(
-                (
-                    at
-                    for at, pair in enumerate(zip(held, found, strict=False))
-                    if len(set(pair)) > 1
-                ),
-                -1,
-            )
+            pairs = enumerate(zip(held, found, strict=False))
+            at = next((at for at, (one, other) in pairs if one != other), -1)
             raise InvalidPlanError(
                 f"{len(held)} weights were kept, among them {held[at]}. Received: model "
                 f"{model.name!r} with {len(found)} weights, {found[at]} in that place. Build it as "

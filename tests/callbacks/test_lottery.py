@@ -76,6 +76,7 @@ def test_every_round_begins_at_the_point_of_rewinding(optimizer, options, skippe
         assert logs["sparsity"][at] == masks[number].sparsity
     assert Masks.of(model).kept <= lottery.masks.kept
     assert np.isfinite(logs["loss"]).all()
+    assert getattr(model.optimizer, "epsilon_1", 1e-30) == 1e-30
     assert leftovers(model) == []
     assert lottery.report.finished
     assert [row.epochs for row in lottery.report.rows] == [each, 2, 2]
