@@ -33,8 +33,10 @@ def add_broadcast():
     return keras.Model(inputs, layers.Dense(3, name="last")(layers.Flatten()(joined)))
 
 
+# Keras takes a summand for a bias where it has a single axis longer than 1, which is as long as the
+# second axis of the other summand, so that no length here is that of a batch.
 def add_vector():
-    inputs = keras.Input((4, 6))
+    inputs = keras.Input((7, 6))
     sequence = layers.Dense(5, name="sequence")(inputs)
     vector = layers.Dense(5, name="vector")(layers.GlobalAveragePooling1D()(inputs))
     vector = layers.Reshape((1, 5), name="as_sequence")(vector)

@@ -13,6 +13,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import hypothesis
 import keras
 import pytest
+from tensorflow.python.eager import context
 
 # No deadline: the first example of a shape traces a graph. Derandomized: a failure repeats.
 hypothesis.settings.register_profile(
@@ -21,8 +22,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("keras_snare")
 
 
-# Every trial of a search collects garbage; what was imported is none and need not be looked at.
-gc.freeze()
+# Clearing the session and setting a seed also drop TensorFlow's kernels, the code of its single
+# operations: a quarter of the time of all tests would go into making them anew. They hold no state
+# that a test looks at: Keras draws random numbers from states of its own.
+context.pywrap_tfe.TFE_ContextClearCaches = lambda handle: None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_imported_is_garbage():
+    """Every trial of a search collects garbage; what was imported need not be looked at."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,11 @@
 """Cuts for the tests: plans that hypothesis draws, and what a cut has to leave."""
 
 import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_snare.graph import READER, axis_key
+import keras_snare
+from keras_snare.graph import READER, axis_key, channel_groups
 from keras_snare.records import PrunePlan
 
 
@@ -26,6 +28,35 @@ def _channels(draw, group, groups):
     free = [root for root in group.roots[group.free].tolist() if root not in stay]
     some = st.lists(st.sampled_from(free), min_size=1, unique=True) if free else st.just([])
     return np.array(draw(some), dtype=int)
+
+
+def check_plans(build, name, check, examples):
+    """Draws plans for a model and checks it with each of them carried out.
+
+    The model is built once and each cut is undone; that this is exact has tests of its own.
+
+    Args:
+        build: makes the model from its name.
+        name: str.
+        check: called as `check(name, model, reference, groups, plan)` with the cut model, an uncut
+            one of the same weights, and the groups of the latter.
+        examples: int, how many plans.
+    """
+    model, reference = build(name), build(name)
+    groups, weights = channel_groups(reference), reference.get_weights()
+
+    @given(data=st.data())
+    @settings(max_examples=examples)
+    def each(data):
+        plan = data.draw(plans(groups))
+        undo = keras_snare.shrink(model, plan)
+        try:
+            check(name, model, reference, groups, plan)
+        finally:
+            undo.restore()
+            reference.set_weights(weights)
+
+    each()
 
 
 def plan_without(groups, removed):

@@ -117,8 +117,9 @@ def cross_attention():
     return keras.Model([query, value], layers.Dense(3, name="last")(joined))
 
 
+# As many steps as heads would be taken for the axis of a bias, where heads are of width 1.
 def grouped_query_attention():
-    inputs = keras.Input((4, 6))
+    inputs = keras.Input((7, 6))
     hidden = layers.Dense(6, name="hidden")(inputs)
     found = layers.GroupQueryAttention(4, 6, 3, name="attention")(hidden, hidden)
     joined = layers.Add()([hidden, found])

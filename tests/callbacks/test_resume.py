@@ -14,7 +14,7 @@ import pytest
 import resuming
 from fitting import Bomb, Spy, assert_usable, digit_model, leftovers, short_fit, widths
 from resuming import STOP, killed_run, run, snare
-from training import same, state_of
+from training import compiled, same, state_of
 
 import keras_snare
 
@@ -171,7 +171,7 @@ def test_random_states_go_on(tmp_path):
                 keras.layers.Dense(10, "softmax"),
             ]
         )
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        compiled(model)
         short_fit(model, [callback, *others], epochs=6, shuffle=False)
         return model
 

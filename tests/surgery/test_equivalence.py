@@ -5,11 +5,8 @@ import keras
 import models
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import keras_snare
-from keras_snare.graph import channel_groups
 from keras_snare.surgery import removed_channels
 
 # On a CPU, XLA compiles 3-D convolutions with channels first for seconds per width.
@@ -22,14 +19,10 @@ def assert_close(found, expected):
         np.testing.assert_allclose(one, other, atol=1e-5, rtol=1e-5)
 
 
-def check_equivalence(name, data):
+def check_equivalence(name, model, reference, groups, plan):
     """Cuts a model both ways; training mode comes last, for it moves the averages."""
-    model, reference = models.build(name), models.build(name)
-    plan = data.draw(cuts.plans(channel_groups(model)))
-    groups = channel_groups(reference)
     removed = removed_channels(groups, plan)
     cuts.silence_readers(groups, removed, makers=name in models.READ_TWICE)
-    keras_snare.shrink(model, plan)
     inputs = models.inputs_for(model)
     assert_close(model(inputs), reference(inputs))
     if models.is_random(model) or name in models.CHANGED_IN_TRAINING:
@@ -41,34 +34,24 @@ def check_equivalence(name, data):
         np.testing.assert_allclose(weight.numpy(), cuts.kept_weight(other, kept), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", COMPARED)
-@given(data=st.data())
-@settings(max_examples=3)
-def test_cut_model_computes_what_the_silenced_one_does(name, data):
-    check_equivalence(name, data)
+@pytest.mark.parametrize(
+    "name", [*COMPARED, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)]
+)
+def test_cut_model_computes_what_the_silenced_one_does(name):
+    cuts.check_plans(models.build, name, check_equivalence, examples=3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SLOW))
-@given(data=st.data())
-@settings(max_examples=2)
-def test_cut_model_computes_what_the_silenced_one_does_when_compiling_is_slow(name, data):
-    check_equivalence(name, data)
-
-
-@pytest.mark.parametrize("name", models.OVER_CHANNELS)
-@given(data=st.data())
-@settings(max_examples=3)
-def test_layer_normalisation_over_channels_is_that_of_a_narrow_model(name, data):
-    model, reference = models.build(name), models.build(name)
-    groups = channel_groups(reference)
-    plan = data.draw(cuts.plans(groups))
+def check_narrow_model(name, model, reference, groups, plan):
     kept = cuts.kept_positions(groups, removed_channels(groups, plan))
-    keras_snare.shrink(model, plan)
     narrow = type(model).from_config(model.get_config())
     narrow.set_weights([cuts.kept_weight(weight, kept) for weight in reference.weights])
     inputs = models.inputs_for(model)
     assert_close(model(inputs), narrow(inputs))
+
+
+@pytest.mark.parametrize("name", models.OVER_CHANNELS)
+def test_layer_normalisation_over_channels_is_that_of_a_narrow_model(name):
+    cuts.check_plans(models.build, name, check_narrow_model, examples=3)
 
 
 def test_layer_normalisation_by_its_formula():
@@ -143,7 +126,7 @@ def test_objects_stay_the_same():
 @pytest.mark.parametrize("plan", [{}, {"stem": range(5)}], ids=["nothing named", "all kept"])
 def test_plan_that_removes_nothing_changes_nothing(plan):
     model = models.build("residual")
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", jit_compile=False)
     model.train_on_batch(models.inputs_for(model), np.zeros((4, 3)))
     before, function = model.get_weights(), model.train_function
     keras_snare.shrink(model, plan)
