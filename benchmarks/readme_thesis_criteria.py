@@ -93,15 +93,16 @@ TITLES = {
     "units, retrained": "Units, with retraining (table 4.6)",
 }
 TEXT = """How much of one layer can go, all others whole, before a point of validation accuracy is
-lost: per cent of the layer's weights, or units. Beside it the thesis's figure, which was found on
-the test set. Without retraining the layer is ranked once, on 2,048 examples of the training part
-where the criterion looks at data, and the figure is the largest share before the first that loses
-too much (in steps of 5 per cent, then of 0.1, for connections; one by one for units). With
-retraining, the thesis trains the network for 5 epochs after each per cent, or unit, which is
-thousands of epochs for a table; here a step ends as soon as the accuracy is back, after 5 epochs
-at the most, and the steps are larger: for connections 50, 30, 20, 15, 10, 7, 5, 3.5, 2.5, 1.8,
-1.3, 0.9, 0.6, 0.4 per cent are left, for units a tenth of the layer goes at a time, one by one at
-the end. OBD has the diagonal of the Hessian by Hutchinson's estimator."""
+lost: per cent of the layer's weights, or units; the mean where there are several seeds. Beside it,
+in brackets, the thesis's figure, which was found on the test set. Without retraining the layer is
+ranked once, on 2,048 examples of the training part where the criterion looks at data, and the
+figure is the largest share before the first that loses too much: in steps of 5 per cent, then of
+0.1 for connections and of a unit for units. With retraining, the thesis trains the network for 5
+epochs after each per cent, or unit, which is thousands of epochs for a table; here a step ends as
+soon as the accuracy is back, after 5 epochs at the most, and the steps are larger: of the
+connections 30, 15, 7, 5, 3.5, 2.5, 1.8, 1.3, 0.9, 0.6, 0.4 per cent are left, of the units of the
+layer a sixth of those that it has, or one, goes at a time. OBD has the diagonal of the Hessian by
+Hutchinson's estimator. The thesis's tables with retraining are of LeNet-5 alone."""
 
 
 def thesis_criteria_lines(found: dict[str, Any]) -> list[str]:

@@ -78,14 +78,19 @@ class Bench:
         self.model.set_weights(self.weights)
 
 
-def largest_share(passes: Callable[[float], bool], coarse: float, fine: float) -> float:
-    """Returns the largest share before the first that does not pass, on a grid."""
-    last = 0.0
-    for step in (coarse, fine):
-        share = last + step
-        while share < 1 - 1e-9 and passes(share):
-            last, share = share, share + step
-    return round(last, 4)
+def largest(passes: Callable[[int], bool], end: int, coarse: int) -> int:
+    """Returns the largest number before the first that does not pass, by steps of two sizes.
+
+    Args:
+        passes: Whether a number passes; 0 does.
+        end: The first number that is not asked for.
+        coarse: The larger step; the smaller one is 1.
+    """
+    last = 0
+    for step in dict.fromkeys((coarse, 1)):
+        while last + step < end and passes(last + step):
+            last += step
+    return last
 
 
 def connections(bench: Bench, layer: str, name: str, whole: bool) -> dict[str, Any]:
@@ -104,14 +109,14 @@ def connections(bench: Bench, layer: str, name: str, whole: bool) -> dict[str, A
         kernel.variable.assign(left.reshape(values.shape))
         return bench.accuracy()
 
-    found = largest_share(lambda share: bench.reference - accuracy(share) < EPS, 0.05, 0.001)
+    found = largest(lambda mille: bench.reference - accuracy(mille / 1000) < EPS, 1000, 50)
     course = [accuracy(percent / 100) for percent in range(0, 101, 2)] if whole else []
     bench.put_back()
-    return {"share": found, "course": course}
+    return {"share": found / 1000, "course": course}
 
 
 def units(bench: Bench, group: ChannelGroup, name: str, whole: bool) -> dict[str, Any]:
-    """Removes the units of one layer one by one; those that go are silenced in their readers."""
+    """Removes units of one layer, the lowest first, by silencing them in their readers."""
     bench.put_back()
     criterion, found = get_criterion(name), None
     if criterion.needs != "weights":
@@ -131,15 +136,14 @@ def units(bench: Bench, group: ChannelGroup, name: str, whole: bool) -> dict[str
             member.binding.variable.assign(value)
         return bench.accuracy()
 
-    course = [bench.reference]
-    while len(course) <= group.removable and (whole or bench.reference - course[-1] < EPS):
-        course.append(accuracy(len(course)))
+    share = largest(
+        lambda count: bench.reference - accuracy(count) < EPS,
+        group.removable + 1,
+        max(1, group.width // 20),
+    )
+    course = [accuracy(count) for count in range(group.removable + 1)] if whole else []
     bench.put_back()
-    fails = [count for count, one in enumerate(course) if bench.reference - one >= EPS]
-    return {
-        "share": ((fails[0] if fails else len(course)) - 1) / group.width,
-        "course": course if whole else [],
-    }
+    return {"share": share / group.width, "course": course}
 
 
 def retrained(bench: Bench, cut: Callable[[Any, float], list], shares: list[float]) -> dict:
@@ -188,7 +192,7 @@ def retrained_connections(bench: Bench, layer: str, name: str) -> dict[str, Any]
     criterion = get_connection_criterion(name)
     data = bench.scoring if criterion.needs != "weights" else None
     size = kernels_of(bench.model, layer)[0].size
-    left = [0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.035, 0.025, 0.018, 0.013, 0.009, 0.006, 0.004]
+    left = [0.3, 0.15, 0.07, 0.05, 0.035, 0.025, 0.018, 0.013, 0.009, 0.006, 0.004]
 
     def cut(model, share: float) -> list:
         before = Masks.of(model, layer)
@@ -206,10 +210,11 @@ def retrained_connections(bench: Bench, layer: str, name: str) -> dict[str, Any]
 
 
 def retrained_units(bench: Bench, group: ChannelGroup, name: str) -> dict[str, Any]:
-    """Table 4.6: units go for real, a tenth of the layer, or one, at a time."""
-    step = max(1, round(group.width / 10))
-    counts = list(range(step, group.width, step))
-    counts += list(range(counts[-1] + 1, group.width))
+    """Table 4.6: units go for real, a sixth of what the layer has, and at least one, at a time."""
+    width, counts = group.width, []
+    while width > 1:
+        width -= max(1, width // 6)
+        counts.append(group.width - width)
 
     def cut(model, share: float) -> list:
         groups = channel_groups(model)
