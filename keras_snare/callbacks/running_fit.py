@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +130,9 @@ class Guard:
     """Calls `tidy_up` when an exception leaves the training, from wherever it comes.
 
     Keras calls no hook of a callback then. So the functions that `fit` spends its time in - the
-    training step, the evaluation, the hooks of all callbacks - are watched while `fit` runs.
+    training step, the evaluation, the hooks of all callbacks - are watched while `fit` runs. The
+    guards of one `fit` watch together: an exception has each of them tidy up, and when the last one
+    is released, everything is as it was.
 
     The hooks are watched from the beginning, the rest from `watch_model` on.
 
@@ -140,35 +143,77 @@ class Guard:
     """
 
     def __init__(self, model, callbacks: Any, tidy_up: Callable[[], None]):
-        self.model = model
         self.tidy_up = tidy_up
-        self._watched: list[tuple[Any, str]] = []
-        for name in dir(callbacks) if callbacks is not None else ():
-            if name.startswith("on_") and name != "on_train_begin":
-                self._watch(callbacks, name)
+        found = getattr(callbacks, "keras_snare_watch", None)
+        self._watch = _Watch(model, callbacks) if found is None else found
+        self._watch.guards.append(self)
 
     def watch_model(self) -> None:
         """Watches the evaluation, and the training step, which may have been made anew."""
+        self._watch.watch_model()
+
+    def release(self) -> None:
+        """Watches no more; with the last guard, everything becomes as it was."""
+        if self in self._watch.guards:
+            self._watch.guards.remove(self)
+            if not self._watch.guards:
+                self._watch.end()
+
+
+class _Watch:
+    """What the guards of one `fit` watch."""
+
+    def __init__(self, model, callbacks: Any):
+        self.model = model
+        self.callbacks = callbacks
+        self.guards: list[Guard] = []
+        self._watched: list[tuple[Any, str, Any]] = []
+        if callbacks is None:
+            return
+        callbacks.keras_snare_watch = self
+        for name in dir(callbacks):
+            if name.startswith("on_") and name != "on_train_begin":
+                self._stand_before(callbacks, name)
+        # That hook is under way, but it still has callbacks to call.
+        for callback in getattr(callbacks, "callbacks", ()):
+            self._stand_before(callback, "on_train_begin")
+
+    def watch_model(self) -> None:
         if not isinstance(self.model.evaluate, _Guarded):
             # Callbacks may call it as well, and handle what it raises; their hooks are watched.
-            self._watch(self.model, "evaluate", lambda given: _is_of_fit(given.get("callbacks")))
+            self._stand_before(
+                self.model, "evaluate", lambda given: _is_of_fit(given.get("callbacks"))
+            )
         function = self.model.train_function
         if function is not None and not isinstance(function, _Guarded):
             self.model.train_function = _Guarded(function, self)
 
-    def release(self) -> None:
-        """Leaves everything as it was."""
-        for holder, name in self._watched:
-            vars(holder).pop(name, None)
+    def tidy_up(self) -> None:
+        with ExitStack() as every:  # Also those behind one that fails.
+            for guard in self.guards:
+                every.callback(guard.tidy_up)
+
+    def end(self) -> None:
+        for holder, name, before in reversed(self._watched):
+            if not isinstance(vars(holder).get(name), _Guarded):
+                continue  # Somebody took it away together with what stood behind it.
+            if before is None:
+                vars(holder).pop(name)
+            else:
+                setattr(holder, name, before)
         self._watched = []
+        if self.callbacks is not None:
+            vars(self.callbacks).pop("keras_snare_watch", None)
         if isinstance(self.model.train_function, _Guarded):
             self.model.train_function = self.model.train_function.function
 
-    def _watch(self, holder: Any, name: str, when: Callable[[dict], bool] | None = None) -> None:
-        function = getattr(holder, name)
+    def _stand_before(
+        self, holder: Any, name: str, when: Callable[[dict], bool] | None = None
+    ) -> None:
+        function, before = getattr(holder, name), vars(holder).get(name)
         if callable(function):
             setattr(holder, name, _Guarded(function, self, when))
-            self._watched.append((holder, name))
+            self._watched.append((holder, name, before))
 
 
 def _is_of_fit(callbacks: Any) -> bool:
@@ -179,10 +224,10 @@ class _Guarded:
     """A function that tidies up when it raises, unless it says that the data are at their end."""
 
     def __init__(
-        self, function: Callable, guard: Guard, when: Callable[[dict], bool] | None = None
+        self, function: Callable, watch: _Watch, when: Callable[[dict], bool] | None = None
     ):
         self.function = function
-        self.guard = guard
+        self.watch = watch
         self.when = when
 
     def __call__(self, *args, **kwargs):
@@ -192,5 +237,5 @@ class _Guarded:
             # The second is TensorFlow's, for data of unknown length; both end an epoch, not `fit`.
             ends_data = type(error).__name__ in ("StopIteration", "OutOfRangeError")
             if not ends_data and (self.when is None or self.when(kwargs)):
-                self.guard.tidy_up()
+                self.watch.tidy_up()
             raise

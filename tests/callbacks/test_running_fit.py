@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from fitting import digit_model, short_fit
+from fitting import Bomb, digit_model, short_fit
 from training import flat_digits
 
 from keras_snare.callbacks.running_fit import EvaluateAgain, Guard, running_fit
@@ -169,3 +169,62 @@ def test_the_end_of_the_data_is_no_end_of_training(error, tidied):
     guard.release()
     assert model.train_function is step
     assert "evaluate" not in vars(model)
+
+
+def _guards(model, callbacks, told):
+    return [Guard(model, callbacks, lambda at=at: told.append(at)) for at in range(2)]
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end"])
+def test_guards_of_one_fit_tidy_up_together(hook):
+    model, told = digit_model(), []
+    bomb = Bomb(hook, 0, KeyboardInterrupt())
+    callbacks = keras.callbacks.CallbackList([bomb], model=model)
+    before = [set(vars(one)) for one in (callbacks, bomb)]
+    guards = _guards(model, callbacks, told)
+    arguments = (0,) if hook == "on_epoch_end" else ()
+    with pytest.raises(KeyboardInterrupt):
+        getattr(callbacks, hook)(*arguments)
+    assert sorted(told) == [0, 1]
+    for guard in guards:
+        guard.release()
+        guard.release()
+    assert [set(vars(one)) for one in (callbacks, bomb)] == before
+    assert type(getattr(bomb, hook)).__name__ == "method"
+
+
+def test_the_last_guard_leaves_everything_as_it_was():
+    model, told = digit_model(), []
+    model.make_train_function()
+    step = model.train_function
+    callbacks = keras.callbacks.CallbackList([], model=model)
+    first, second = _guards(model, callbacks, told)
+    first.watch_model()
+    again = EvaluateAgain(model, "accuracy", None)
+    again.attach()
+    second.watch_model()
+    first.release()
+    again.detach()
+    second.watch_model()
+    assert model.train_function is not step
+    with pytest.raises(ValueError, match="Unrecognized data type"):
+        model.evaluate([[1.0]], [1.0], verbose=0, callbacks=callbacks)
+    assert told == [1]
+    second.release()
+    assert model.train_function is step
+    assert "evaluate" not in vars(model)
+    assert "keras_snare_watch" not in vars(callbacks)
+
+
+def test_a_guard_tidies_up_behind_one_that_fails():
+    model, told = digit_model(), []
+    callbacks = keras.callbacks.CallbackList([Bomb("on_epoch_end", 0, KeyError())], model=model)
+
+    def fail():
+        raise ValueError("cannot tidy up")
+
+    Guard(model, callbacks, lambda: told.append("tidied"))
+    Guard(model, callbacks, fail)
+    with pytest.raises(ValueError, match="cannot tidy up"):
+        callbacks.on_epoch_end(0)
+    assert told == ["tidied"]
