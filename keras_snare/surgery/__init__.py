@@ -2,10 +2,11 @@
 
 from keras_snare.surgery.apply import remove, shrink
 from keras_snare.surgery.compensation import Compensation, check_compensation
+from keras_snare.surgery.followers import follow_cuts, leave_cuts
 from keras_snare.surgery.inputs import InputSelection
 from keras_snare.surgery.optimizers import UnreducedGradients, built_optimizer
 from keras_snare.surgery.plans import plan_for, removed_channels, width_changes
-from keras_snare.surgery.rebuilding import cut_to_shapes
+from keras_snare.surgery.rebuilding import cut_to_shapes, shapes_of
 from keras_snare.surgery.registration import register_layer
 from keras_snare.surgery.saving import save_model
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
@@ -20,11 +21,14 @@ __all__ = [
     "built_optimizer",
     "check_compensation",
     "cut_to_shapes",
+    "follow_cuts",
+    "leave_cuts",
     "plan_for",
     "register_layer",
     "remove",
     "removed_channels",
     "save_model",
+    "shapes_of",
     "shrink",
     "take_snapshot",
     "width_changes",

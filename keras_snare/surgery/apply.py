@@ -1,6 +1,7 @@
 """Carries out a plan on a live model: all of it, or nothing."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from keras_snare.surgery import optimizers, variables
 from keras_snare.surgery.attributes import Resized, new_arguments, new_attributes, scaled_variables
 from keras_snare.surgery.compensation import Compensation, Uncut, check_compensation
 from keras_snare.surgery.constants import constants
+from keras_snare.surgery.followers import cut_followers
 from keras_snare.surgery.merging import merged
 from keras_snare.surgery.plans import removed_channels
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
@@ -125,8 +127,9 @@ def remove(
     if not removed.size:
         return snapshot
     try:
-        for variable, axes in (*followers, *keep.values()):
-            variables.resize(variable, axes)
+        with _scope(model):
+            for variable, axes in (*followers, *keep.values()):
+                variables.resize(variable, axes)
         for variable, value in added:
             for axis, positions in keep.get(id(variable), (None, {}))[1].items():
                 value = value.take(positions, axis=axis)
@@ -136,10 +139,18 @@ def remove(
         _drop_functions(model)
         if uncut is not None:
             uncut.give_back(model)
+        for follower in cut_followers(model):
+            follower.cut(groups, removed)
     except BaseException:
         snapshot.restore()
         raise
     return snapshot
+
+
+def _scope(model) -> AbstractContextManager:
+    """Where the variables of a model are made: `tf.distribute` keeps one of each per replica."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return nullcontext() if strategy is None else strategy.scope()
 
 
 def _positions(groups: ChannelGroups, removed: np.ndarray) -> dict[int, tuple[Any, dict]]:

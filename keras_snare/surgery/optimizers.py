@@ -188,12 +188,13 @@ class UnreducedGradients:
 
     Args:
         model: a compiled model.
+        optimizer: one that works in the model's training step; None for the model's own.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, optimizer: Any = None):
         strategy = getattr(model, "distribute_strategy", None)
         alone = strategy is not None and strategy.num_replicas_in_sync == 1
-        found = optimizers_of(model.optimizer) if alone else ()
+        found = optimizers_of(optimizer or model.optimizer) if alone else ()
         self._optimizers = [one for one in found if hasattr(one, "_all_reduce_sum_gradients")]
 
     def attach(self) -> None:

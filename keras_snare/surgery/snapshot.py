@@ -9,6 +9,7 @@ from keras_snare.graph import Trace, trace
 from keras_snare.graph.trace import compiled_functions, operations_of, recorded_tensors
 from keras_snare.surgery import optimizers, variables
 from keras_snare.surgery.attributes import attribute_names
+from keras_snare.surgery.followers import cut_followers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Snapshot:
         tables: the optimizers' tables of variables, and their content.
         functions: the compiled steps; they refer to the backend objects in `values`, so that
             after `restore` none has to be traced again.
+        followed: what followed the model's cuts, and the state of it.
     """
 
     model: Any
@@ -38,6 +40,7 @@ class Snapshot:
     build_shapes: list[tuple[Any, dict | None]]
     tables: list[tuple[Any, Any]]
     functions: dict[str, Any]
+    followed: list[tuple[Any, Any]]
 
     def held_values(self) -> list[Any]:
         """Returns the values of the model's weights, then of its optimizer's variables."""
@@ -62,6 +65,8 @@ class Snapshot:
         for layer, shapes in self.build_shapes:
             variables.set_build_shapes(layer, shapes)
         optimizers.put_back_tables(self.tables)
+        for follower, state in self.followed:
+            follower.put_back(state)
         training = self.model.train_function is not None
         for name, function in self.functions.items():
             setattr(self.model, name, function)
@@ -115,6 +120,7 @@ def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = 
         ],
         optimizers.variable_tables(optimizer),
         compiled_functions(model),
+        [(follower, follower.state()) for follower in cut_followers(model)],
     )
 
 
