@@ -6,6 +6,7 @@ once, `channel_groups` and `cost` show what can be cut and what it saves.
 
 from keras_snare import layers, schedules
 from keras_snare.callbacks import (
+    DistillationCallback,
     HoldMasksCallback,
     LotteryTicketCallback,
     MagnitudePruneCallback,
@@ -34,6 +35,7 @@ __all__ = [
     "CompressionReport",
     "ConnectionCriterion",
     "Criterion",
+    "DistillationCallback",
     "HoldMasksCallback",
     "InvalidPlanError",
     "LotteryReport",

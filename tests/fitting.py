@@ -83,7 +83,8 @@ def decide(monkeypatch, *verdicts):
 
 def leftovers(model) -> list[str]:
     """What a callback left on a model or on its optimizer."""
-    names = [name for name in ("evaluate", "fit") if name in vars(model)]
+    steps = ("train_step", "test_step", "compute_loss", "keras_snare_followers")
+    names = [name for name in ("evaluate", "fit", *steps) if name in vars(model)]
     optimizer = model.optimizer
     names += [n for n in ("apply", "_all_reduce_sum_gradients") if n in vars(optimizer)]
     names += ["train_function"] * (type(model.train_function).__name__ == "_Guarded")

@@ -18,6 +18,7 @@ LEVELS = (
     {"arguments", "errors", "records", "_optional"},
     {"registry", "step_hooks", "graph", "layers", "codec", "report"},
     {"schedules", "criteria", "surgery", "masking", "policy", "factorize", "quantize"},
+    {"distillation"},
     {"pruning"},
     {"search"},
     {"callbacks", "cli"},

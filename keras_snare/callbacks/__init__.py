@@ -1,8 +1,15 @@
 """Keras callbacks: they read state, call the library, and log."""
 
+from keras_snare.callbacks.distillation import DistillationCallback
 from keras_snare.callbacks.hold import HoldMasksCallback
 from keras_snare.callbacks.lottery import LotteryTicketCallback
 from keras_snare.callbacks.magnitude import MagnitudePruneCallback
 from keras_snare.callbacks.snare import SnareCallback
 
-__all__ = ["HoldMasksCallback", "LotteryTicketCallback", "MagnitudePruneCallback", "SnareCallback"]
+__all__ = [
+    "DistillationCallback",
+    "HoldMasksCallback",
+    "LotteryTicketCallback",
+    "MagnitudePruneCallback",
+    "SnareCallback",
+]

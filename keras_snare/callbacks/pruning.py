@@ -1,8 +1,8 @@
 """What the pruning callbacks share."""
 
-import inspect
-
 import keras
+
+from keras_snare.callbacks.describing import described
 
 
 class PruningCallback(keras.callbacks.Callback):
@@ -12,14 +12,7 @@ class PruningCallback(keras.callbacks.Callback):
     main_argument = ""
 
     def __repr__(self) -> str:
-        defaults = inspect.signature(type(self)).parameters
-        given = {name: getattr(self, name) for name in defaults}
-        changed = [
-            f"{name}={value!r}"
-            for name, value in given.items()
-            if name == self.main_argument or not _same(value, defaults[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
+        return described(self, self.main_argument)
 
 
 def check_alone(callback: PruningCallback, callbacks: list) -> None:
@@ -34,7 +27,3 @@ def check_alone(callback: PruningCallback, callbacks: list) -> None:
             f"One callback at a time can prune. Received {type(callback).__name__} together with "
             f"{type(others[0]).__name__}. Call fit once with each, one after the other."
         )
-
-
-def _same(value, default) -> bool:
-    return type(value) is type(default) and value == default

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 from keras_snare.callbacks.best_epoch import BestEpoch
@@ -92,10 +93,18 @@ class SavedRun:
         stored = record and record["statistics"]
         return stored and {name: self.directory.get(one) for name, one in stored.items()}
 
-    def resume(self, search: SnareSearch, warmup: Warmup) -> BestEpoch | None:
+    def resume(
+        self, search: SnareSearch, warmup: Warmup, begins: Callable[[bool], None] | None = None
+    ) -> BestEpoch | None:
         """Makes model and search what the stored run left.
 
         Returns the best epoch since the search was over, or None.
+
+        Args:
+            search: not begun.
+            warmup: not begun.
+            begins: called where the stored search had begun: with True while the model is the
+                network that it began with, with False where only the cut model is there.
 
         Raises:
             SnapshotError: when the optimizer is another one; the model is as it was then.
@@ -104,6 +113,8 @@ class SavedRun:
         assert record is not None, "there is a stored run to resume"
         undo = take_snapshot(self.model)
         try:
+            if begins is not None and self.report is not None:
+                begins(self._begin_again())
             return self._resume(record, search, warmup)
         except BaseException:
             undo.restore()
@@ -111,6 +122,14 @@ class SavedRun:
         finally:
             self._found = None
             self._values = {}
+
+    def _begin_again(self) -> bool:
+        """Makes the model the network that the search began with; False where it is cut."""
+        if self._given != self._base:
+            return False
+        held = held_variables(self.model)[: len(self.model.weights)]
+        StoredValues.read(self._accepted[0], self.directory).put_into(held, self.directory)
+        return True
 
     def _resume(self, record: dict, search: SnareSearch, warmup: Warmup) -> BestEpoch | None:
         plan = PrunePlan(record["network"]["keep"])

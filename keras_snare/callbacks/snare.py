@@ -66,6 +66,11 @@ class SnareCallback(PruningCallback):
         `snare_params` and `snare_flops` of the model in the epoch, `snare_trial` (0 outside a
         trial) and `snare_accepted`.
 
+    Hooks:
+        Callbacks of the same `fit` that have a method `on_search_begin(uncut)` are called before
+        the first cut, when the model is the network that the search begins with. `uncut` is False
+        where a stored run was given its cut model, so that this network is not to be had.
+
     Example:
 
     >>> snare = keras_snare.SnareCallback(eps=0.005, warmup_epochs=10)

@@ -57,7 +57,8 @@ class SnareRun:
         self.objective = objective
         self.report: CompressionReport | None = None
         fit = running_fit(model)
-        check_alone(settings, fit.callbacks.callbacks if fit else [])
+        callbacks: list[Any] = fit.callbacks.callbacks if fit else []
+        check_alone(settings, callbacks)
         check_run(model, objective, fit)
         self._compensation = check_compensation(
             settings.compensate, settings.scoring_data, argument="scoring_data"
@@ -76,11 +77,11 @@ class SnareRun:
         self._unreduced = UnreducedGradients(model)
         self._warmup = Warmup(model, objective, settings.warmup_epochs)
         self._afterwards: BestEpoch | None = None
+        self._listeners = [one for one in callbacks if hasattr(one, "on_search_begin")]
         self._search: SnareSearch | None = None
         self._saved = self._saved_run()
         self._epoch = self._first_epoch(fit.initial_epoch if fit else 0)
-        # What changes the model waits for the first epoch: were a callback behind this one to raise
-        # in its on_train_begin, nothing could tidy up.
+        # What changes the model waits for the first epoch, when no callback objects any more.
         self._guard = Guard(model, fit.callbacks if fit else None, self.tidy_up)
 
     def epoch_begins(self) -> None:
@@ -107,6 +108,8 @@ class SnareRun:
         if not self._warmup.over:
             self._warmup.epoch_ended(metric, self._source.collected(), search)
             self._save()
+            if self._warmup.over:
+                self._search_begins(True)
         elif search.trial is not None:
             search.judge(epoch, metric, logs.get("loss"))
         if self._warmup.over:
@@ -121,6 +124,7 @@ class SnareRun:
         """Leaves the model as the last accepted one."""
         self._teller.quiet()
         if self._search is None and self._saved is not None and self._saved.found:
+            self._listeners = []
             self._begin()  # There was no epoch left to train.
         self.tidy_up()
         # fit did this already, but to weights that may have been undone just now.
@@ -140,6 +144,8 @@ class SnareRun:
         self._unreduced.detach()
         if self._inputs is not None:
             self._inputs.remove_if_idle()
+        # An undone cut put back the step of its time; what others had in that may be gone by now.
+        self.model.train_function = None
 
     def _saved_run(self) -> SavedRun | None:
         settings = self.settings
@@ -192,8 +198,13 @@ class SnareRun:
         if saved is None or not saved.found:
             return False
         self._teller.say(1, messages.resumed(self._epoch, saved.report, saved.directory.path))
-        self._afterwards = saved.resume(search, self._warmup)
+        begins = self._search_begins if self._listeners else None
+        self._afterwards = saved.resume(search, self._warmup, begins)
         return True
+
+    def _search_begins(self, uncut: bool) -> None:
+        for callback in self._listeners:
+            callback.on_search_begin(uncut)
 
     def _go_on(self, search: SnareSearch) -> None:
         """Makes the cut that the stored run was about to make."""

@@ -232,3 +232,15 @@ def compiled_functions(model) -> dict[str, Any]:
     """The model's compiled steps, by the attribute that holds each."""
     names = ("train_function", "test_function", "predict_function")
     return {name: getattr(model, name, None) for name in names}
+
+
+def mask_of(tensor) -> Any:
+    """Returns the mask that Keras's losses put on what a layer returned, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def masked(tensor, mask: Any) -> Any:
+    """Has Keras's losses put a mask on a tensor that no layer returned."""
+    if mask is not None:
+        tensor._keras_mask = mask
+    return tensor
