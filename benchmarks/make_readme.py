@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from readme_compensation import compensation_lines
+from readme_distillation import distillation_lines
 from readme_lottery import lottery_lines
 from readme_resnet8 import resnet8_lines
 
@@ -225,6 +226,8 @@ def main() -> None:
         lines += lottery_lines(json.loads((RESULTS / "lottery.json").read_text()))
     if (RESULTS / "compensation.json").is_file():
         lines += compensation_lines(json.loads((RESULTS / "compensation.json").read_text()))
+    if (RESULTS / "distillation.json").is_file():
+        lines += distillation_lines(json.loads((RESULTS / "distillation.json").read_text()))
     if (RESULTS / "overhead.json").is_file():
         lines += overhead_lines()
     if (RESULTS / "torch_pruning.json").is_file():

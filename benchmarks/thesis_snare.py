@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,13 @@ class Case:
         network: A key of `BASE_NETWORKS`.
         epochs: Epochs of retraining at the most.
         settings: Arguments of `SnareCallback` beside `eps`.
+        others: Makes the callbacks of the same `fit` behind it.
     """
 
     network: str
     epochs: int
     settings: dict[str, Any] = field(default_factory=dict)
+    others: Callable[[], list[keras.callbacks.Callback]] = list
 
 
 CASES = {
@@ -67,7 +70,7 @@ def run(case: Case, seed: int, directory: Path, verbose: int) -> dict[str, Any]:
         batch_size=base.recipe.batch_size,
         epochs=case.epochs + 1,
         validation_data=(dataset.x_validation, dataset.y_validation),
-        callbacks=[snare],
+        callbacks=[snare, *case.others()],
         verbose=verbose,
     )
     seconds = time.perf_counter() - start
