@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from readme_compensation import compensation_lines
+from readme_connections import connection_lines, marks_lines
 from readme_distillation import distillation_lines
 from readme_lottery import lottery_lines
 from readme_resnet8 import resnet8_lines
+from readme_thesis_criteria import draw, thesis_criteria_lines
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -143,9 +145,8 @@ def _met(name: str, median: dict[str, float]) -> bool:
     )
 
 
-def overhead_lines() -> list[str]:
+def overhead_lines(found: dict[str, Any]) -> list[str]:
     """What `overhead.json` says."""
-    found = json.loads((RESULTS / "overhead.json").read_text())
     lenet, resnet = found["surgery_lenet_5_seconds"], found["surgery_resnet50_seconds"]
     memory = found["memory"]
     ratios = found["epoch"]["ratios"]
@@ -174,9 +175,8 @@ def overhead_lines() -> list[str]:
     ]
 
 
-def torch_pruning_lines() -> list[str]:
+def torch_pruning_lines(found: dict[str, Any]) -> list[str]:
     """What `torch_pruning.json` says."""
-    found = json.loads((RESULTS / "torch_pruning.json").read_text())
     versions = {**found["versions_torch_pruning"], **found["versions"]}
     lines = [
         "",
@@ -217,21 +217,30 @@ def _seconds(measured: dict[str, Any]) -> str:
     return f"{measured['median']:.3f} ({min(times):.3f} to {max(times):.3f})"
 
 
+# By the name of the file of results, in the order of the page.
+SECTIONS = {
+    "thesis_criteria": thesis_criteria_lines,
+    "resnet8": resnet8_lines,
+    "compensation": compensation_lines,
+    "connection_pruning": connection_lines,
+    "published_marks": marks_lines,
+    "lottery": lottery_lines,
+    "distillation": distillation_lines,
+    "overhead": overhead_lines,
+    "torch_pruning": torch_pruning_lines,
+}
+
+
 def main() -> None:
-    """Writes the page."""
+    """Writes the page, and draws its figures."""
     lines = [INTRODUCTION, *thesis_table()]
-    if (RESULTS / "resnet8.json").is_file():
-        lines += resnet8_lines(json.loads((RESULTS / "resnet8.json").read_text()))
-    if (RESULTS / "lottery.json").is_file():
-        lines += lottery_lines(json.loads((RESULTS / "lottery.json").read_text()))
-    if (RESULTS / "compensation.json").is_file():
-        lines += compensation_lines(json.loads((RESULTS / "compensation.json").read_text()))
-    if (RESULTS / "distillation.json").is_file():
-        lines += distillation_lines(json.loads((RESULTS / "distillation.json").read_text()))
-    if (RESULTS / "overhead.json").is_file():
-        lines += overhead_lines()
-    if (RESULTS / "torch_pruning.json").is_file():
-        lines += torch_pruning_lines()
+    for name, section in SECTIONS.items():
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            found = json.loads(path.read_text())
+            lines += section(found)
+            if section is thesis_criteria_lines:
+                draw(found, HERE / "figures")
     (HERE / "README.md").write_text("\n".join(lines) + "\n")
 
 

@@ -120,6 +120,9 @@ def thesis_criteria_lines(found: dict[str, Any]) -> list[str]:
             head = ["network", "layer", *names]
             lines += ["", f"### {title}", "", *commands, "", _row(head), _row(["---"] * len(head))]
             lines += rows
+    for number, (title, _) in _figures(found).items():
+        lines += ["", f"Figure {number}, remade: {title[0].lower()}{title[1:]}."]
+        lines += ["", f"![{title}](figures/{_file(number)})"]
     return lines
 
 
@@ -146,26 +149,14 @@ def _row(cells: list[str]) -> str:
 
 
 def draw(found: dict[str, Any], folder: Path) -> None:
-    """Draws figures 4.4 to 4.7: accuracy by the share that is pruned."""
+    """Draws the figures that have been measured, 4.4 to 4.7: accuracy by the share pruned."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    lenet = next(iter(found["LeNet-5"].values()))["connections"]["layers"]
-    uci = next(iter(found["UCI Custom"].values()))["units"]["layers"]
-    taylor = {layer: one["taylor"] for layer, one in uci.items()}
-    figures = {
-        "dense connections of LeNet-5 (4.4)": {
-            name: lenet[name] for name in lenet if "conv" not in name
-        },
-        "convolution connections of LeNet-5 (4.5)": {
-            name: lenet[name] for name in lenet if "conv" in name
-        },
-        "units of UCI Custom's largest convolution (4.6)": {"conv5": uci["conv5"]},
-        "units of UCI Custom, Taylor (4.7)": {"all layers": taylor},
-    }
-    for number, (title, panels) in enumerate(figures.items(), start=4):
+    folder.mkdir(exist_ok=True)
+    for number, (title, panels) in _figures(found).items():
         figure, axes = pyplot.subplots(
             1, len(panels), figsize=(4.5 * len(panels), 3.5), squeeze=False, sharey=True
         )
@@ -181,5 +172,32 @@ def draw(found: dict[str, Any], folder: Path) -> None:
         axes[0][0].set_ylabel("validation accuracy, %")
         figure.suptitle(title)
         figure.tight_layout()
-        figure.savefig(folder / f"thesis_figure_4_{number}.png", dpi=100)
+        figure.savefig(folder / _file(number), dpi=100)
         pyplot.close(figure)
+
+
+def _file(number: str) -> str:
+    return f"thesis_figure_{number.replace('.', '_')}.png"
+
+
+def _figures(found: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The figures of the first seed: number, title, and by panel and line what was measured."""
+    lenet, uci = (
+        _layers(found, *of) for of in (("LeNet-5", "connections"), ("UCI Custom", "units"))
+    )
+    figures = {}
+    if lenet:
+        dense = {name: one for name, one in lenet.items() if "conv" not in name}
+        figures["4.4"] = "Connections of LeNet-5's dense layers", dense
+        convolutions = {name: one for name, one in lenet.items() if "conv" in name}
+        figures["4.5"] = "Connections of LeNet-5's convolutions", convolutions
+    if uci:
+        figures["4.6"] = "Units of UCI Custom's largest convolution", {"conv5": uci["conv5"]}
+        taylor = {layer: one["taylor"] for layer, one in uci.items()}
+        figures["4.7"] = "Units of UCI Custom by Taylor", {"all layers": taylor}
+    return figures
+
+
+def _layers(found: dict[str, Any], network: str, table: str) -> dict[str, Any]:
+    seeds = [one[table]["layers"] for one in found.get(network, {}).values() if table in one]
+    return seeds[0] if seeds else {}
