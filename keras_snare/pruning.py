@@ -9,12 +9,10 @@ from keras_snare.criteria import (
     check_data,
     get_criterion,
     get_normalization,
-    score_groups,
-    statistics,
     twins_of,
 )
 from keras_snare.graph import channel_groups, model_cost
-from keras_snare.policy import SCOPES, check_layers, one_shot, select_groups
+from keras_snare.policy import SCOPES, check_layers, check_rounds, in_rounds, select_groups
 from keras_snare.records import PruneReport
 from keras_snare.surgery import check_compensation, plan_for, remove, width_changes
 
@@ -28,6 +26,7 @@ def prune(
     normalize: str | Normalization | None = None,
     data: Any = None,
     layers: Any = None,
+    rounds: int = 1,
     round_to: int | None = None,
     fold_constants: bool = False,
     compensate: str | None = None,
@@ -53,6 +52,8 @@ def prune(
             at data, and for `compensate`; without labels `(x,)`, where gradients are not needed.
             Sample weights in them are not looked at.
         layers: names, regular expressions, layer classes or a predicate; None for all.
+        rounds: int. In each round the same share of what is left is chosen, and the rest is scored
+            anew, with zeros in the place of what is to go; in the end all is removed at once.
         round_to: int or None, widths stay multiples of it.
         fold_constants: bool, whether readers keep, in their biases, what the removed units gave
             them with no input at all, such as the 0.5 of a sigmoid.
@@ -78,6 +79,7 @@ def prune(
     """
     criterion = get_criterion(criterion)
     _check(amount, scope, round_to, criterion, data, layers)
+    check_rounds(rounds)
     check_flag("fold_constants", fold_constants)
     _check_normalize(normalize, scope)
     compensation = check_compensation(compensate, data, fold_constants)
@@ -87,11 +89,18 @@ def prune(
         raise ValueError(
             f"{criterion!r} needs gradients of the loss. Call model.compile(..., loss=...) first."
         )
-    found = None
-    if criterion.needs != "weights":
-        found = statistics(model, groups, chosen, criterion, data)
-    scores = score_groups(chosen, criterion, found)
-    removed = one_shot(chosen, scores, amount, scope, round_to, normalize or "rms")
+    removed = in_rounds(
+        model,
+        groups,
+        chosen,
+        amount,
+        criterion,
+        rounds=rounds,
+        scope=scope,
+        normalize=normalize or "rms",
+        data=data,
+        round_to=round_to,
+    )
     before = model_cost(groups)
     changes, plan = width_changes(groups, removed), plan_for(groups, removed)
     twins = twins_of(chosen, criterion, removed)
@@ -112,7 +121,7 @@ def _check(amount, scope, round_to, criterion, data, layers) -> None:
         raise ValueError(
             f"`round_to` is an integer, 1 or more, or None. Received: round_to={round_to!r}"
         )
-    if criterion.needs != "weights" and data is None:
+    if criterion.needs_data and data is None:
         raise ValueError(
             f"{criterion!r} looks at data. Received: data=None. Give `data=(x, y)`, or choose a "
             "criterion on weights: 'l1_in', 'l1_out', 'l1_both'."

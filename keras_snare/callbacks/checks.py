@@ -39,7 +39,7 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
     check_layers(settings.layers)
     if settings.scoring_data is not None:
         check_data(settings.scoring_data, "scoring_data", criterion.needs_labels)
-    elif criterion.needs != "weights" and not criterion.live:
+    elif criterion.needs_data and not criterion.live:
         raise ValueError(
             f"{criterion!r} looks at data, and a callback does not see those of `fit`. "
             "Received: scoring_data=None. Give `scoring_data=(x, y)`, or choose 'taylor' or a "

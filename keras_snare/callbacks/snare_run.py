@@ -68,7 +68,7 @@ class SnareRun:
             select_groups(groups, settings.layers)
         if self._compensation is not None:
             self._compensation.check(groups, matching_groups(groups, settings.layers))
-        if data is not None and (criterion.needs != "weights" or self._compensation is not None):
+        if data is not None and (criterion.needs_data or self._compensation is not None):
             check_first_batch(groups.trace, data, criterion.needs_labels)
         self._teller = messages.Teller(settings.verbose, settings.params)
         self._inputs = InputSelection(model) if settings.prune_inputs else None

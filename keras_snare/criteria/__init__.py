@@ -23,6 +23,7 @@ from keras_snare.criteria.obd import OBDCriterion
 from keras_snare.criteria.random import RandomCriterion
 from keras_snare.criteria.scoring import score_groups, twins_of
 from keras_snare.criteria.similarity import SimilarityCriterion
+from keras_snare.criteria.synflow import SynFlowCriterion
 from keras_snare.criteria.taylor import TaylorCriterion
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "OBDCriterion",
     "RandomCriterion",
     "SimilarityCriterion",
+    "SynFlowCriterion",
     "TaylorCriterion",
     "batches",
     "check_data",

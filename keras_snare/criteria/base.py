@@ -7,9 +7,9 @@ import numpy as np
 
 from keras_snare.criteria.evidence import ChannelEvidence
 
-Needs = Literal["weights", "activations", "gradients", "curvature"]
+Needs = Literal["weights", "network", "activations", "gradients", "curvature"]
 # What needs more comes later.
-NEEDS: tuple[Needs, ...] = ("weights", "activations", "gradients", "curvature")
+NEEDS: tuple[Needs, ...] = ("weights", "network", "activations", "gradients", "curvature")
 
 
 class Criterion(ABC):
@@ -19,13 +19,15 @@ class Criterion(ABC):
     it under a name with `keras_snare.register_criterion`.
 
     Attributes:
-        needs: `"weights"`, or `"activations"`, `"gradients"` or `"curvature"` (second derivatives)
-            for a criterion that looks at data; such a criterion also implements `statistic`.
+        needs: `"weights"`; `"network"` for the synaptic flow into each channel, without data; or
+            `"activations"`, `"gradients"` or `"curvature"` (second derivatives) for a criterion
+            that looks at data; such a criterion also implements `statistic`.
         live: bool, whether `statistic` depends on the product of activation and gradient alone, so
             that it can be collected during training from the gradients of the weights.
         gates: what is differentiated by, for a criterion on curvature: `"units"` or `"weights"`.
         probes: int or None, products with the Hessian per batch of data; None for exact values.
         seed: int, of the probes.
+        size: int, length that open axes of inputs have for the synaptic flow, batch axis aside.
 
     Example:
 
@@ -39,6 +41,7 @@ class Criterion(ABC):
     gates: Literal["units", "weights"] = "units"
     probes: int | None = 64
     seed: int = 0
+    size: int = 128
 
     @abstractmethod
     def score(self, channels: ChannelEvidence) -> np.ndarray:
@@ -78,8 +81,13 @@ class Criterion(ABC):
 
     @property
     def measured(self) -> tuple["Criterion", ...]:
-        """The criteria that look at data: this one, if it does; of a combined one, its parts."""
+        """What looks at more than weights: this criterion, if it does; of a combined one, parts."""
         return () if self.needs == "weights" else (self,)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it looks at data."""
+        return self.needs not in ("weights", "network")
 
     @property
     def needs_labels(self) -> bool:

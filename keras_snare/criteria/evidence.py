@@ -76,11 +76,14 @@ class ChannelEvidence:
 
     @property
     def statistic(self) -> np.ndarray:
-        """The mean over the examples of the criterion's `statistic`, shape `(width,)`."""
+        """The mean over the examples of the criterion's `statistic`, shape `(width,)`.
+
+        For a criterion on the network, the flow into each channel.
+        """
         if self.collected is None:
             raise ValueError(
-                f"No data were looked at for layer {self.group.name!r}. Set `needs` of the "
-                "criterion to 'activations', 'gradients' or 'curvature'."
+                f"Nothing was measured for layer {self.group.name!r}. Set `needs` of the "
+                "criterion to 'network', 'activations', 'gradients' or 'curvature'."
             )
         return self.collected
 

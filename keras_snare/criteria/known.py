@@ -16,6 +16,7 @@ from keras_snare.criteria.l2 import L2Criterion
 from keras_snare.criteria.obd import OBDCriterion
 from keras_snare.criteria.random import RandomCriterion
 from keras_snare.criteria.similarity import SimilarityCriterion
+from keras_snare.criteria.synflow import SynFlowCriterion
 from keras_snare.criteria.taylor import TaylorCriterion
 from keras_snare.registry import Registry
 
@@ -34,6 +35,7 @@ for _name, _criterion in {
     "obd": OBDCriterion,
     "random": RandomCriterion,
     "similarity": SimilarityCriterion,
+    "synflow": SynFlowCriterion,
     "taylor": TaylorCriterion,
 }.items():
     CRITERIA.register(_name, _criterion)

@@ -1,4 +1,4 @@
-"""What data show of the channels, for any criterion."""
+"""What data, or the network as a whole, show of the channels, for any criterion."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.data import averages
+from keras_snare.criteria.flow import flow_of_units
 from keras_snare.criteria.gates import gate_statistics
 from keras_snare.graph import ChannelGroup, ChannelGroups
 
@@ -19,14 +20,14 @@ def statistics(
     data: Any,
     batch_size: int = 128,
 ) -> dict[str, np.ndarray]:
-    """Finds a criterion's statistic of data, in inference mode.
+    """Finds a criterion's statistic of data, in inference mode, or of the network.
 
     Args:
         model: the model.
         groups: its channel groups.
         chosen: the groups to look at.
         criterion: what to reduce a batch by.
-        data: `(x, y)` arrays, or an iterable of such batches.
+        data: `(x, y)` arrays, or an iterable of such batches; None if the criterion needs none.
         batch_size: int, for arrays.
 
     Returns:
@@ -34,6 +35,8 @@ def statistics(
     """
     chosen = list(chosen)
     if criterion.measured == (criterion,):
+        if criterion.needs == "network":
+            return flow_of_units(model, chosen, criterion.size)
         measure = gate_statistics if criterion.needs == "curvature" else averages
         return measure(model, groups, chosen, criterion, data, batch_size)
     parts = [

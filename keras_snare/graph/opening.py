@@ -79,7 +79,7 @@ def open_call(
     with ExitStack() as stack:
         for part in parts:
             if _rejects_arguments(part):
-                stack.enter_context(_with(part, "compute_output_spec", _without_nones(part)))
+                stack.enter_context(replaced(part, "compute_output_spec", _without_nones(part)))
         try:
             return _called(layer, arguments, shapes, nodes)
         except Exception:  # Code of a layer may fail in any way.
@@ -144,11 +144,12 @@ def calling(layer, before: Callable[[tuple, dict], tuple[tuple, dict]]):
         args, kwargs = before(args, kwargs)
         return call(*args, **kwargs)
 
-    return _with(layer, "call", changed)
+    return replaced(layer, "call", changed)
 
 
 @contextmanager
-def _with(layer, name: str, method: Callable) -> Iterator[None]:
+def replaced(layer, name: str, method: Any) -> Iterator[None]:
+    """Has another method, or attribute, stand in the place of a layer's for a while."""
     own = {one: value for one, value in vars(layer).items() if one == name}
     # Keras would note a plain assignment as one more attribute of the layer.
     object.__setattr__(layer, name, method)

@@ -23,7 +23,7 @@ class ScoreSource:
         self.model = model
         self.criterion = criterion
         self.data = data
-        listens = criterion.needs != "weights" and data is None
+        listens = criterion.needs_data and data is None
         self.live = LiveStatistics(model, criterion) if listens else None
 
     def attach(self, chosen: list[ChannelGroup]) -> None:
@@ -65,7 +65,7 @@ class ScoreSource:
         self, groups: ChannelGroups, chosen: list[ChannelGroup], collected: Statistics
     ) -> dict[str, np.ndarray]:
         """Returns scores for the chosen groups."""
-        if self.criterion.needs != "weights" and self.data is not None:
+        if self.criterion.needs != "weights" and self.live is None:
             collected = statistics(self.model, groups, chosen, self.criterion, self.data)
         return score_groups(chosen, self.criterion, collected)
 

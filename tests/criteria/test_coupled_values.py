@@ -78,6 +78,9 @@ EXPECTED = {
     # The mean square of what reads them, [1.75, 0.75], times the squared distance of what makes
     # them, 9 + 0.25 + 2.25. The second goes, the first is left.
     "similarity": [0.75 * 11.5, 0.75 * 11.5],
+    # Of sizes alone: the stem makes [1, 2], of which [4, 3.5] reach the output in all; the inner
+    # layer makes [2.5, 2], of which [2, 1] do.
+    "synflow": [1 * 4 + 2.5 * 2, 2 * 3.5 + 2 * 1],
     "taylor": [(0.5 + 1) / 2, (2.5 + 5) / 2],
 }
 

@@ -77,7 +77,7 @@ def test_kernels_come_without_biases_and_normalisations():
     (producer,) = evidence.weights("producer")
     np.testing.assert_allclose(producer, model.get_layer("hidden1").kernel.numpy().T)
     assert evidence.width == 5
-    with pytest.raises(ValueError, match="No data were looked at for layer 'hidden1'"):
+    with pytest.raises(ValueError, match="Nothing was measured for layer 'hidden1'"):
         _ = evidence.statistic
 
 

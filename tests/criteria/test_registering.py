@@ -23,7 +23,8 @@ def _criteria_as_before(monkeypatch):
 def test_the_criteria_of_the_package():
     expected = [
         *("activation", "apoz", "batchnorm_scale", "fisher", "fpgm", "hessian"),
-        *("l1_both", "l1_in", "l1_out", "l2", "obd", "random", "similarity", "taylor"),
+        *("l1_both", "l1_in", "l1_out", "l2", "obd", "random", "similarity"),
+        *("synflow", "taylor"),
     ]
     assert CRITERIA.names() == expected
     for name in expected:
