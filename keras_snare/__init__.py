@@ -21,7 +21,7 @@ from keras_snare.errors import (
     UnsupportedModelError,
 )
 from keras_snare.graph import channel_groups, cost
-from keras_snare.masking import ConnectionCriterion, Masks, Ticket, remove_dead
+from keras_snare.masking import ConnectionCriterion, Masks, Ticket, remove_dead, sparsify
 from keras_snare.pruning import prune
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
 from keras_snare.report import CompressionReport, LotteryReport
@@ -60,4 +60,5 @@ __all__ = [
     "save_model",
     "schedules",
     "shrink",
+    "sparsify",
 ]

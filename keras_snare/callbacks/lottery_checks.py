@@ -94,7 +94,7 @@ def _check_criterion(settings: Any) -> None:
     criterion = get_connection_criterion(settings.criterion)
     if settings.scoring_data is not None:
         check_data(settings.scoring_data, "scoring_data", True)
-        if criterion.needs == "weights":
+        if criterion.needs != "data":
             raise ValueError(
                 f"{criterion!r} does not look at data. Received: scoring_data. Leave it out."
             )

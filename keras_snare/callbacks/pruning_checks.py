@@ -6,7 +6,8 @@ from typing import Any
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.criteria import check_data, get_criterion
 from keras_snare.masking import (
-    CONNECTION_SCOPES,
+    check_scope,
+    final_sparsity,
     get_connection_criterion,
     get_pattern,
     get_regrowth,
@@ -23,7 +24,7 @@ def check_magnitude(settings: Any, schedule: Schedule) -> float:
     Raises:
         ValueError, TypeError: for the first one that is out of range.
     """
-    final = _final_sparsity(settings)
+    final = final_sparsity(settings.sparsity, get_pattern(settings.pattern, settings.block), 0.8)
     schedule.sparsity(0.0, final)
     for name, least in (("begin_epoch", 0), ("end_epoch", 0), ("frequency", 1)):
         count = getattr(settings, name)
@@ -43,38 +44,18 @@ def check_magnitude(settings: Any, schedule: Schedule) -> float:
             raise ValueError(f"`{name}` is True or False. Received: {getattr(settings, name)!r}")
     check_layers(settings.layers)
     if settings.structured:
-        _check_units(settings)
+        check_units(settings)
     else:
         _check_connections(settings)
     return final
 
 
-def _final_sparsity(settings: Any) -> float:
-    sparsity = settings.sparsity
-    by_pattern = get_pattern(settings.pattern, settings.block).sparsity
-    if sparsity is None:
-        return 0.8 if by_pattern is None else by_pattern
-    if isinstance(sparsity, bool) or not isinstance(sparsity, (int, float)) or not 0 < sparsity < 1:
-        raise ValueError(
-            f"`sparsity` is the share to prune, between 0 and 1. Received: sparsity={sparsity!r}"
-        )
-    if by_pattern is not None and abs(sparsity - by_pattern) > 1e-9:
-        raise ValueError(
-            f"pattern={settings.pattern!r} prunes a share of {by_pattern:g}. Received: "
-            f"sparsity={sparsity!r}. Leave `sparsity` out."
-        )
-    return float(sparsity)
-
-
 def _check_connections(settings: Any) -> None:
-    if settings.scope not in CONNECTION_SCOPES:
-        raise ValueError(
-            f"`scope` is one of {', '.join(CONNECTION_SCOPES)}. Received: scope={settings.scope!r}"
-        )
+    check_scope(settings.scope)
     criterion = get_connection_criterion(settings.criterion)
     if settings.scoring_data is not None:
         check_data(settings.scoring_data, "scoring_data", True)
-        if criterion.needs == "weights":
+        if criterion.needs != "data":
             raise ValueError(
                 f"{criterion!r} does not look at data. Received: scoring_data. Leave it out."
             )
@@ -97,8 +78,17 @@ def _check_connections(settings: Any) -> None:
         )
 
 
-def _check_units(settings: Any) -> None:
-    given = [name for name in _FOR_CONNECTIONS if getattr(settings, name) is not None]
+def check_units(settings: Any, *, listens: bool = True) -> None:
+    """Checks the arguments of a callback that removes units.
+
+    Args:
+        settings: the callback.
+        listens: bool, whether a criterion may listen to training.
+
+    Raises:
+        ValueError, TypeError: for the first one that is out of range.
+    """
+    given = [name for name in _FOR_CONNECTIONS if getattr(settings, name, None) is not None]
     given += ["remove_dead"] if settings.remove_dead else []
     if given:
         raise ValueError(
@@ -113,10 +103,15 @@ def _check_units(settings: Any) -> None:
     criterion = get_criterion(unit_criterion(settings.criterion))
     if settings.scoring_data is not None:
         check_data(settings.scoring_data, "scoring_data", criterion.needs_labels)
-    elif criterion.needs != "weights" and not criterion.live:
+        if not criterion.needs_data:
+            raise ValueError(
+                f"{criterion!r} does not look at data. Received: scoring_data. Leave it out."
+            )
+    elif criterion.needs_data and not (listens and criterion.live):
         raise ValueError(
             f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
-            "`scoring_data=(x, y)`, or choose 'taylor' or a criterion on weights."
+            f"`scoring_data=(x, y)`, or choose {'taylor' if listens else 'synflow'!r} or a "
+            "criterion on weights."
         )
 
 
@@ -151,7 +146,8 @@ def check_course(settings: Any, fit: RunningFit | None, last: int, at_first: flo
         )
     get = get_criterion if settings.structured else get_connection_criterion
     named = unit_criterion(settings.criterion) if settings.structured else settings.criterion
-    listens = get(named).needs != "weights" and settings.scoring_data is None
+    without_data = get(named).needs in ("weights", "network")
+    listens = not without_data and settings.scoring_data is None
     if listens and at_first > 0 and first >= settings.begin_epoch:
         raise ValueError(
             f"criterion={settings.criterion!r} listens to training, and the first update prunes "

@@ -64,6 +64,10 @@ class Masks(Mapping[str, np.ndarray]):
         """Number of connections that are kept."""
         return sum(int(one.sum()) for one in self._kept.values())
 
+    def both(self, other: "Masks") -> "Masks":
+        """Returns masks that keep what both keep, of the same kernels."""
+        return Masks({name: kept & other[name] for name, kept in self.items()})
+
     def apply(self, model) -> None:
         """Sets the pruned connections of a model to zero.
 
@@ -143,6 +147,25 @@ class Masks(Mapping[str, np.ndarray]):
     def __repr__(self) -> str:
         counts = f"{self.kept:,} connections kept, {self.sparsity:.4f} pruned"
         return f"Masks({len(self)} kernels, {counts})"
+
+
+def whole_masks(model, kernels: list[Kernel], masks: Masks | None) -> Masks:
+    """Returns masks for every kernel; one that `masks` do not name is kept whole.
+
+    Raises:
+        InvalidPlanError: when they name another kernel, or one of another shape.
+    """
+    whole = {one.name: np.ones(one.shape, dtype=bool) for one in kernels}
+    if masks is None:
+        return Masks(whole)
+    masks.kernels(model)
+    foreign = [name for name in masks if name not in whole]
+    if foreign:
+        raise InvalidPlanError(
+            f"The masks name the kernel {foreign[0]!r}, which is not pruned here: "
+            f"{', '.join(sorted(whole))}. Choose the same `layers` as they were made with."
+        )
+    return Masks({**whole, **masks})
 
 
 def _values(kernel: Kernel) -> np.ndarray:

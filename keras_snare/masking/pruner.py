@@ -6,15 +6,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_snare.errors import InvalidPlanError, UnsupportedModelError
-from keras_snare.graph import PRODUCER, READER, axis_key, channel_groups
+from keras_snare.errors import UnsupportedModelError
 from keras_snare.masking.criteria import ConnectionCriterion
-from keras_snare.masking.kernels import Kernel, kernels_of
 from keras_snare.masking.masked_step import MaskedStep
-from keras_snare.masking.masks import Masks
-from keras_snare.masking.patterns import NOfM, Pattern
+from keras_snare.masking.masks import Masks, whole_masks
+from keras_snare.masking.patterns import Pattern
 from keras_snare.masking.regrowth import Regrowth
+from keras_snare.masking.scoring import score_connections
 from keras_snare.masking.selection import select
+from keras_snare.masking.suitable import suitable_kernels
 
 
 class ConnectionPruner:
@@ -61,8 +61,7 @@ class ConnectionPruner:
         self.pattern = pattern or Pattern()
         self.regrowth = regrowth
         self.data = data
-        self.axes = reading_axes(model) if isinstance(self.pattern, NOfM) else {}
-        self.kernels = self._suitable(kernels_of(model, layers), layers is not None)
+        self.kernels, self.axes = suitable_kernels(model, self.pattern, layers)
         statistics = {}
         if criterion.needs == "data" and data is None:
             statistics["criterion"] = criterion.statistic
@@ -76,26 +75,6 @@ class ConnectionPruner:
             statistics=statistics,
             lasting=("criterion",) if criterion.cumulative else (),
         )
-        self._axes = {one.name: self.axes.get(id(one.variable)) for one in self.kernels}
-
-    def _suitable(self, kernels: list[Kernel], chosen: bool) -> list[Kernel]:
-        reasons = {
-            one.name: self.pattern.check(one, self.axes.get(id(one.variable))) for one in kernels
-        }
-        unfit = {name: reason for name, reason in reasons.items() if reason is not None}
-        if chosen and unfit:
-            name, reason = next(iter(unfit.items()))
-            raise ValueError(
-                f"{self.pattern!r} does not suit {name!r}: {reason}. Leave the layer out of "
-                "`layers`, or give another pattern."
-            )
-        found = [one for one in kernels if one.name not in unfit]
-        if not found:
-            listed = "; ".join(f"{name}: {reason}" for name, reason in unfit.items())
-            raise UnsupportedModelError(
-                f"{self.pattern!r} suits no kernel of the model ({listed})."
-            )
-        return found
 
     @property
     def masks(self) -> Masks:
@@ -108,15 +87,7 @@ class ConnectionPruner:
         Raises:
             InvalidPlanError: when they name another kernel, or one of another shape.
         """
-        masks.kernels(self.model)
-        known = {one.name for one in self.kernels}
-        foreign = [name for name in masks if name not in known]
-        if foreign:
-            raise InvalidPlanError(
-                f"The masks name the kernel {foreign[0]!r}, which is not pruned here: "
-                f"{', '.join(sorted(known))}. Choose the same `layers` as they were made with."
-            )
-        return Masks({**self.masks, **masks})
+        return whole_masks(self.model, self.kernels, masks)
 
     def update(self, sparsity: float, progress: float = 1.0) -> Masks:
         """Prunes the lowest connections, so that `sparsity` of all is pruned, and holds the masks.
@@ -128,7 +99,9 @@ class ConnectionPruner:
         collected = self.step.statistics()
         scores = self.scores(collected.get("criterion"))
         masks = self._select(scores, sparsity)
-        if self.regrowth is not None and "gradient" in collected:
+        if self.regrowth is None:
+            masks = masks.both(self.masks)
+        elif "gradient" in collected:
             masks = self.regrowth.grow(masks, scores, collected["gradient"], progress)
         self.step.set(masks)
         self.step.reset()
@@ -163,25 +136,15 @@ class ConnectionPruner:
             ValueError: when there is nothing to score by yet, or the criterion returns another
                 shape, or NaN.
         """
-        if self.data is not None or self.criterion.needs == "weights":
+        if self.data is not None or self.criterion.needs != "data":
             measured = self.criterion.measure(self.model, self.kernels, self.data)
         elif measured is None:
             raise ValueError(
                 f"{self.criterion!r} listens to training, and there was no step yet. Prune later, "
                 "or give data."
             )
-        scores = {}
-        for one in self.kernels:
-            own = None if measured is None else measured[one.name]
-            found = np.asarray(self.criterion.score(one, self.step.weights(one), own))
-            if found.shape != one.shape or np.isnan(found).any():
-                raise ValueError(
-                    "A criterion returns one score per connection. Expected from "
-                    f"{self.criterion!r} for {one.name!r} the shape {one.shape}, without NaN. "
-                    f"Received: {found.shape}, {int(np.isnan(found).sum())} NaN."
-                )
-            scores[one.name] = found
-        return scores
+        weights = {one.name: self.step.weights(one) for one in self.kernels}
+        return score_connections(self.criterion, self.kernels, weights, measured)
 
     def _select(
         self,
@@ -190,7 +153,7 @@ class ConnectionPruner:
         rates: dict[str, float] | None = None,
     ) -> Masks:
         chosen = {name: self._ranked(found, self.masks[name]) for name, found in scores.items()}
-        return select(self.kernels, chosen, sparsity, self.scope, self.pattern, self._axes, rates)
+        return select(self.kernels, chosen, sparsity, self.scope, self.pattern, self.axes, rates)
 
     def _ranked(self, scores: np.ndarray, kept: np.ndarray) -> np.ndarray:
         if self.regrowth is not None:
@@ -201,33 +164,3 @@ class ConnectionPruner:
 def _pruned(size: int, kept: int, fraction: float) -> float:
     """The share that is pruned when a fraction of what is kept goes too, whole connections."""
     return (size - kept + round(fraction * kept)) / size
-
-
-def reading_axes(model) -> dict[int, int]:
-    """Returns by id of a variable the axis over which it sums up channels that it reads.
-
-    Depthwise kernels sum over none.
-
-    Raises:
-        UnsupportedModelError: when no graph of the model is to be had.
-    """
-    axes: dict[int, dict[str, set[int]]] = {}
-    for binding in channel_groups(model).bindings:
-        key, axis = axis_key(binding.variable, binding.axis)
-        # What is read from a tensor comes before what stays inside of a layer.
-        role = "tensor" if binding.role == READER and binding.source is not None else binding.role
-        axes.setdefault(key, {}).setdefault(role, set()).add(axis)
-    found = {}
-    for kernel in kernels_of(model):
-        roles, ndim = axes.get(id(kernel.variable), {}), len(kernel.shape)
-        # What a model's own inputs feed has no channels that are followed; nor has a wall's kernel.
-        made = roles.get(PRODUCER, {ndim - 1})
-        reads = roles.get("tensor") or roles.get(READER) or {ndim - 2, ndim - 1} - made
-        if not _is_depthwise(kernel):
-            found[id(kernel.variable)] = max(reads)
-    return found
-
-
-def _is_depthwise(kernel: Kernel) -> bool:
-    kinds = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-    return isinstance(kernel.owner, kinds) or kernel.variable.name == "depthwise_kernel"

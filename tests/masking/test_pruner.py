@@ -17,7 +17,7 @@ from keras_snare.masking import (
     get_regrowth,
     kernels_of,
 )
-from keras_snare.masking.pruner import reading_axes
+from keras_snare.masking.suitable import reading_axes
 
 layers = keras.layers
 

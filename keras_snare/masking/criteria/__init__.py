@@ -3,17 +3,25 @@
 from typing import Any
 
 from keras_snare.masking.criteria.base import ConnectionCriterion, gradients
+from keras_snare.masking.criteria.grasp import GraSPCriterion
 from keras_snare.masking.criteria.magnitude import MagnitudeCriterion
 from keras_snare.masking.criteria.movement import MovementCriterion
+from keras_snare.masking.criteria.obd import OBDConnectionCriterion
 from keras_snare.masking.criteria.random import RandomConnectionCriterion
+from keras_snare.masking.criteria.snip import SNIPCriterion
+from keras_snare.masking.criteria.synflow import SynFlowConnectionCriterion
 from keras_snare.masking.criteria.taylor import TaylorConnectionCriterion
 from keras_snare.registry import Registry
 
 CONNECTION_CRITERIA: Registry[type[ConnectionCriterion]] = Registry("criterion for connections")
 for _name, _criterion in {
+    "grasp": GraSPCriterion,
     "magnitude": MagnitudeCriterion,
     "movement": MovementCriterion,
+    "obd": OBDConnectionCriterion,
     "random": RandomConnectionCriterion,
+    "snip": SNIPCriterion,
+    "synflow": SynFlowConnectionCriterion,
     "taylor": TaylorConnectionCriterion,
 }.items():
     CONNECTION_CRITERIA.register(_name, _criterion)
@@ -39,9 +47,13 @@ def get_connection_criterion(criterion: Any) -> ConnectionCriterion:
 __all__ = [
     "CONNECTION_CRITERIA",
     "ConnectionCriterion",
+    "GraSPCriterion",
     "MagnitudeCriterion",
     "MovementCriterion",
+    "OBDConnectionCriterion",
     "RandomConnectionCriterion",
+    "SNIPCriterion",
+    "SynFlowConnectionCriterion",
     "TaylorConnectionCriterion",
     "get_connection_criterion",
     "gradients",

@@ -19,7 +19,8 @@ class ConnectionCriterion(ABC):
     `keras_snare.masking.CONNECTION_CRITERIA.register`.
 
     Attributes:
-        needs: `"weights"`, or `"data"` for a criterion that looks at labelled data.
+        needs: `"weights"`; `"network"` for a criterion that looks at all of the network in
+            `measure`, without data; or `"data"` for one that looks at labelled data.
         live: bool, whether `statistic` can be summed up in the training step instead.
         cumulative: bool, whether the sum goes on over updates of the masks.
 
@@ -30,7 +31,7 @@ class ConnectionCriterion(ABC):
     ...         return abs(weights)
     """
 
-    needs: Literal["weights", "data"] = "weights"
+    needs: Literal["weights", "network", "data"] = "weights"
     live: bool = False
     cumulative: bool = False
 
@@ -87,13 +88,25 @@ class ConnectionCriterion(ABC):
         return f"{type(self).__name__}({options})"
 
 
-def gradients(model, kernels: list[Kernel], x: Any, y: Any) -> list[Any]:
-    """Returns the derivatives of a batch's loss by kernels, in inference mode."""
+def gradients(model, kernels: list[Kernel], x: Any, y: Any, training: bool = False) -> list[Any]:
+    """Returns the derivatives of a batch's loss by kernels; the model is only read.
+
+    Args:
+        model: a compiled model.
+        kernels: what it is differentiated by.
+        x: inputs of the batch.
+        y: targets of the batch.
+        training: bool, whether in training mode, as in `model(x, training=...)`.
+    """
     import tensorflow as tf
 
     watched = [one.variable.value for one in kernels]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
-        loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=False), training=False)
+        # Statistics, random states, and what layers note of their calls stay as they are.
+        values = [(variable, variable.value) for variable in model.variables]
+        with keras.StatelessScope(values, collect_losses=True):
+            outputs = model(x, training=training)
+            loss = model.compute_loss(x=x, y=y, y_pred=outputs, training=training)
     found = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return [keras.ops.convert_to_tensor(one) for one in found]

@@ -1,0 +1,39 @@
+"""`synflow`: how much of what runs from the inputs to the outputs passes a connection."""
+
+import numpy as np
+
+from keras_snare.arguments import is_whole
+from keras_snare.criteria.flow import synaptic_flow
+from keras_snare.masking.criteria.base import ConnectionCriterion
+
+
+class SynFlowConnectionCriterion(ConnectionCriterion):
+    """Synaptic flow: |weight · ∂R/∂weight|, with R = 1ᵀ · ∏|W| · 1, without any data.
+
+    What flows into a unit equals what flows out of it. So a layer is never emptied while others
+    keep plenty, if connections go in many rounds and are compared over the whole network: take
+    `SynFlowCallback`, or `sparsify` with `rounds=100` and the scope `"global"`.
+    `keras_snare.criteria.flow.synaptic_flow` says what becomes of biases, activations,
+    normalisations and other layers.
+
+    Args:
+        size: int, length of the axes of inputs, batch axis aside, that the model leaves open.
+
+    Reference:
+        Tanaka et al., "Pruning Neural Networks Without Any Data by Iteratively Conserving Synaptic
+        Flow", NeurIPS 2020.
+    """
+
+    needs = "network"
+
+    def __init__(self, size: int = 128):
+        if not is_whole(size) or size < 1:
+            raise ValueError(f"`size` is an integer, 1 or more. Received: size={size!r}")
+        self.size = size
+
+    def measure(self, model, kernels, data):
+        flows = synaptic_flow(model, [one.variable for one in kernels], self.size)
+        return {one.name: flow for one, flow in zip(kernels, flows, strict=True)}
+
+    def score(self, kernel, weights: np.ndarray, measured) -> np.ndarray:
+        return measured
