@@ -11,6 +11,7 @@ from keras_snare.callbacks import (
     LotteryTicketCallback,
     MagnitudePruneCallback,
     SnareCallback,
+    SynFlowCallback,
 )
 from keras_snare.criteria import CombineCriterion, Criterion, register_criterion
 from keras_snare.errors import (
@@ -47,6 +48,7 @@ __all__ = [
     "SnapshotError",
     "SnareCallback",
     "SnareError",
+    "SynFlowCallback",
     "Ticket",
     "TrialRow",
     "UnsupportedModelError",

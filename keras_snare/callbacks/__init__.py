@@ -5,6 +5,7 @@ from keras_snare.callbacks.hold import HoldMasksCallback
 from keras_snare.callbacks.lottery import LotteryTicketCallback
 from keras_snare.callbacks.magnitude import MagnitudePruneCallback
 from keras_snare.callbacks.snare import SnareCallback
+from keras_snare.callbacks.synflow import SynFlowCallback
 
 __all__ = [
     "DistillationCallback",
@@ -12,4 +13,5 @@ __all__ = [
     "LotteryTicketCallback",
     "MagnitudePruneCallback",
     "SnareCallback",
+    "SynFlowCallback",
 ]

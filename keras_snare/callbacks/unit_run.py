@@ -8,7 +8,7 @@ from keras_snare.callbacks.pruning_checks import unit_criterion
 from keras_snare.callbacks.running_fit import Guard, RunningFit
 from keras_snare.criteria import get_criterion
 from keras_snare.graph import channel_groups, model_cost
-from keras_snare.policy import lowest, one_shot, select_groups
+from keras_snare.policy import in_rounds, lowest, one_shot, select_groups
 from keras_snare.records import PrunePlan, PruneReport, WidthChange
 from keras_snare.search import ScoreSource
 from keras_snare.surgery import plan_for, remove
@@ -45,7 +45,27 @@ class UnitRun:
 
     def update(self, sparsity: float, _progress: float) -> None:
         """Removes units up to a share of those that there were."""
-        removed = self._removed(sparsity)
+        self._remove(self._removed(sparsity))
+        self._source.epoch_began()
+
+    def update_in_rounds(self, sparsity: float, rounds: int) -> None:
+        """Removes units up to a share, chosen in rounds by a criterion that needs no training."""
+        criterion = self._source.criterion
+        removed = in_rounds(
+            self.model,
+            self.groups,
+            self._chosen(),
+            sparsity,
+            criterion,
+            rounds=rounds,
+            scope="local" if self.settings.scope == "layer" else "global",
+            # What flows through one layer is what flows through the next.
+            normalize="none" if criterion.needs == "network" else "rms",
+            data=self._source.data,
+        )
+        self._remove(removed)
+
+    def _remove(self, removed: np.ndarray) -> None:
         if removed.size:
             twins = self._source.twins(self._chosen(), removed)
             self.plan = self.plan.then(plan_for(self.groups, removed))
@@ -53,7 +73,6 @@ class UnitRun:
             self.groups = channel_groups(self.model)
             self._source.follow(self._chosen())
             self._guard.watch_model()
-        self._source.epoch_began()
 
     def logs(self) -> dict[str, float]:
         """Returns the share of units that is gone, in all and by layer, and the cost."""
