@@ -2,9 +2,9 @@
 
 python benchmarks/published_marks.py --output benchmarks/results/published_marks.json
 
-A network is trained, then pruned to one compression after the other, a `fit` each that goes on with
-what the last one left. Validation data chose the settings; of each point the last epoch counts, and
-the test set is told once.
+Networks are trained; the first is pruned to every compression, in a `fit` of its own, while all of
+them teach it. Validation data chose the settings; of each point the last epoch counts, and the test
+set is told once.
 """
 
 import argparse
@@ -14,19 +14,19 @@ import os
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import results_files
+import tensorflow as tf
 from datasets import Dataset, load_mnist
 from networks import lenet_5_caffe, lenet_300_100
 from thesis_snare import THREADS, medians
 
 import keras_snare
-from keras_snare.schedules import Polynomial
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,12 @@ class Recipe:
         prune_epochs: epochs in which the sparsity grows; in the others it stands.
         learning_rate: of Adam, falling to 0 along half a cosine in the training of the dense
             network, and in each point when the sparsity stands.
-        batch_size: examples of a step.
+        shifted: whether each point also trains on images moved by a pixel to the four sides.
+        teachers: how many dense networks teach, of which the first is pruned.
+        temperature: of the mean of their answers.
+        alpha: share of their answers in the loss; the labels have the rest.
+        batch_size: examples of a step; an epoch has as many as without moved images.
         frequency: steps between two updates of the masks.
-        temperature: of the answers of the dense network, which teaches.
-        alpha: share of its answers in the loss; the labels have the rest.
     """
 
     compressions: tuple[float, ...]
@@ -51,10 +53,12 @@ class Recipe:
     epochs: int
     prune_epochs: int
     learning_rate: float
-    batch_size: int = 128
-    frequency: int = 50
+    shifted: bool = False
+    teachers: int = 3
     temperature: float = 4.0
     alpha: float = 0.9
+    batch_size: int = 128
+    frequency: int = 50
 
 
 @dataclass(frozen=True)
@@ -76,17 +80,21 @@ class Case:
     recipe: Recipe
 
 
+MLP = Case(
+    lambda: lenet_300_100("relu"),
+    True,
+    (50, 2.0),
+    [
+        ("Han et al. 2015", 12, 1.59),
+        ("Dynamic Network Surgery, 2016", 56, 1.99),
+        ("sparse variational dropout, 2017", 68, 1.92),
+    ],
+    Recipe((54.0,), 15, 40, 20, 1e-3),
+)
 CASES = {
-    "LeNet-300-100": Case(
-        lambda: lenet_300_100("relu"),
-        True,
-        (50, 2.0),
-        [
-            ("Han et al. 2015", 12, 1.59),
-            ("Dynamic Network Surgery, 2016", 56, 1.99),
-            ("sparse variational dropout, 2017", 68, 1.92),
-        ],
-        Recipe((30.0, 62.0, 80.0, 110.0), 20, 30, 15, 1e-3),
+    "LeNet-300-100": MLP,
+    "LeNet-300-100, shifted images": replace(
+        MLP, recipe=Recipe((30.0, 54.0, 75.0, 110.0), 15, 40, 20, 2e-3, shifted=True)
     ),
     "LeNet-5-Caffe": Case(
         lenet_5_caffe,
@@ -97,7 +105,7 @@ CASES = {
             ("Dynamic Network Surgery, 2016", 108, 0.91),
             ("sparse variational dropout, 2017", 280, 0.75),
         ],
-        Recipe((60.0, 125.0, 300.0), 10, 16, 8, 2e-3),
+        Recipe((60.0, 112.0, 280.0), 8, 12, 6, 2e-3, teachers=1),
     ),
 }
 
@@ -117,19 +125,54 @@ def train(case: Case, data: Dataset) -> keras.Model:
     return model
 
 
-def compress(case: Case, model: keras.Model, data: Dataset, answers: np.ndarray, kept: int) -> None:
+class Lessons:
+    """Batches of images, labels and the teachers' answers, without an end.
+
+    Args:
+        recipe: says how they are made.
+        data: gives the images.
+        teachers: give the answers.
+    """
+
+    def __init__(self, recipe: Recipe, data: Dataset, teachers: list[keras.Model]):
+        images = [data.x_train, *(_moved(data.x_train) if recipe.shifted else ())]
+        x = np.concatenate(images)
+        answers = np.mean([one.predict(x, batch_size=500, verbose=0) for one in teachers], axis=0)
+        self.parts = x, np.tile(data.y_train, len(images)), answers
+        self.batch_size = recipe.batch_size
+        self.steps = len(data.x_train) // recipe.batch_size
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """In an order by the seed."""
+        x, y, answers = map(tf.constant, self.parts)
+        order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed).repeat()
+
+        def batch(at):
+            return tf.gather(x, at), (tf.gather(y, at), tf.gather(answers, at))
+
+        return order.batch(self.batch_size).map(batch).prefetch(2)
+
+
+def _moved(images: np.ndarray) -> list[np.ndarray]:
+    """The images moved by a pixel to each side; the margin is black."""
+    grid = images.reshape(-1, 28, 28)
+    found = []
+    for axis in (1, 2):
+        for step, edge in ((1, 0), (-1, -1)):
+            moved = np.roll(grid, step, axis)
+            np.moveaxis(moved, axis, 0)[edge] = 0
+            found.append(moved.reshape(images.shape))
+    return found
+
+
+def compress(recipe: Recipe, model: keras.Model, lessons: Lessons, kept: int, seed: int) -> None:
     """Prunes a model until `kept` weights are left, in one `fit`, taught by given answers."""
-    recipe = case.recipe
-    size = sum(one.size for one in _kernels(model))
-    found = sum(int(np.count_nonzero(one)) for one in _kernels(model))
     prune = keras_snare.MagnitudePruneCallback(
-        1 - kept / size,
-        schedule=Polynomial(initial=1 - found / size),
+        1 - kept / sum(one.size for one in _kernels(model)),
         end_epoch=recipe.prune_epochs,
         per="step",
         frequency=recipe.frequency,
         scope="global",
-        initial_masks=keras_snare.Masks.of(model),
         remove_dead=True,
     )
     taught = keras_snare.DistillationCallback(
@@ -141,10 +184,10 @@ def compress(case: Case, model: keras.Model, data: Dataset, answers: np.ndarray,
     falling = _falling(recipe.learning_rate, recipe.prune_epochs, recipe.epochs)
     _compile(model, recipe)
     model.fit(
-        data.x_train,
-        (data.y_train, answers),
-        batch_size=recipe.batch_size,
+        lessons.batches(seed),
+        steps_per_epoch=lessons.steps,
         epochs=recipe.epochs,
+        shuffle=False,
         callbacks=[prune, taught, falling],
         verbose=0,
     )
@@ -180,13 +223,17 @@ def run(name: str, seed: int, pilot: bool) -> list[dict[str, Any]]:
     """Trains a network and compresses it; returns its points."""
     case, start = CASES[name], time.process_time()
     data = load_mnist(flat=case.flat)
-    keras.utils.set_random_seed(seed)
-    model = train(case, data)
-    answers = model.predict(data.x_train, batch_size=500, verbose=0)
-    before, points = counts(model), []
-    for asked in (1.0, *case.recipe.compressions):
+    recipe, teachers = case.recipe, []
+    for number in range(recipe.teachers):
+        keras.utils.set_random_seed(100 * seed + number)
+        teachers.append(train(case, data))
+    lessons = Lessons(recipe, data, teachers)
+    before, points = counts(teachers[0]), []
+    for asked in (1.0, *recipe.compressions):
+        model = keras.models.clone_model(teachers[0])
+        model.set_weights(teachers[0].get_weights())
         if asked > 1:
-            compress(case, model, data, answers, round(before["weights"] / asked))
+            compress(recipe, model, lessons, round(before["weights"] / asked), seed)
         kept = counts(model)
         validation = _error(model, data.x_validation, data.y_validation)
         point = {
