@@ -1,7 +1,9 @@
-"""Structural pruning of Keras 3 models while they train.
+"""Makes Keras 3 models small while they train.
 
 `SnareCallback` in `model.fit` makes the model that you hold smaller; `prune` and `shrink` do it at
-once, `channel_groups` and `cost` show what can be cut and what it saves.
+once, `channel_groups` and `cost` show what can be cut and what it saves. `MagnitudePruneCallback`,
+`SynFlowCallback` and `LotteryTicketCallback` prune single connections; `DistillationCallback` has a
+teacher help.
 """
 
 from keras_snare import layers, schedules
