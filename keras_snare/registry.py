@@ -1,8 +1,10 @@
 """One kind of name table for every family: criteria, layer rules, policies."""
 
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
 
 Entry = TypeVar("Entry")
+Made = TypeVar("Made")
 
 
 class Registry(Generic[Entry]):
@@ -50,6 +52,28 @@ class Registry(Generic[Entry]):
                 f"Unknown {self.family}. Received: {name!r}. Known: {', '.join(self.names())}."
             )
         return self._entries[name]
+
+    def make(self, given: Any, kind: type[Made], argument: str, other: str) -> Made:
+        """Returns an object: one made by the entry of that name, or the given one itself.
+
+        Args:
+            given: a name, or an object.
+            kind: type of such an object.
+            argument: str, name of the argument that was given, for messages.
+            other: str, what may be given instead of a name, for messages.
+
+        Raises:
+            ValueError: when there is no entry of that name.
+            TypeError: when `given` is neither a name nor of that type.
+        """
+        if isinstance(given, str):
+            return cast(Callable[[], Made], self.get(given))()
+        if not isinstance(given, kind):
+            raise TypeError(
+                f"`{argument}` is a name ({', '.join(self.names())}) or {other}. "
+                f"Received: {given!r}"
+            )
+        return given
 
     def names(self) -> list[str]:
         """Returns the registered names in alphabetical order."""

@@ -138,11 +138,4 @@ def get_schedule(schedule: Any) -> Schedule:
         ValueError: when no schedule has the name.
         TypeError: when `schedule` is neither a name nor a `Schedule`.
     """
-    if isinstance(schedule, str):
-        return SCHEDULES.get(schedule)()
-    if not isinstance(schedule, Schedule):
-        raise TypeError(
-            f"`schedule` is a name ({', '.join(SCHEDULES.names())}) or a "
-            f"keras_snare.schedules.Schedule. Received: {schedule!r}"
-        )
-    return schedule
+    return SCHEDULES.make(schedule, Schedule, "schedule", "a keras_snare.schedules.Schedule")

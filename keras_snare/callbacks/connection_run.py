@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_snare.callbacks.mask_run import MaskRun, sparsity_logs
+from keras_snare.callbacks.mask_run import MaskRun
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.masking import (
     ConnectionPruner,
@@ -10,7 +10,6 @@ from keras_snare.masking import (
     get_connection_criterion,
     get_pattern,
     get_regrowth,
-    remove_dead,
 )
 from keras_snare.records import PruneReport
 
@@ -37,7 +36,6 @@ class ConnectionRun:
         )
         self._begin_with = None if begin_with is None else self.pruner.checked(begin_with)
         self._run = MaskRun(settings, self.pruner.step, fit)
-        self._layers = {one.name: one.layer for one in self.pruner.kernels}
 
     def epoch_begins(self) -> None:
         """Begins before the first epoch."""
@@ -53,15 +51,14 @@ class ConnectionRun:
 
     def logs(self) -> dict[str, float]:
         """Returns the sparsity in all and by layer."""
-        return sparsity_logs(self.pruner.masks, self._layers)
+        return self._run.logs()
 
     def end(self) -> tuple[Masks | None, PruneReport | None]:
         """Leaves a plain model; returns the masks, and what was removed for real."""
+        if self.settings.remove_dead:
+            return self._run.end_without_dead(self.settings.layers)
         self._run.end()
-        if not self.settings.remove_dead:
-            return self.pruner.masks, None
-        report = remove_dead(self.settings.model)
-        return Masks.of(self.settings.model, self.settings.layers), report
+        return self.pruner.masks, None
 
     def tidy_up(self) -> None:
         """Takes everything of ours off the model."""

@@ -2,7 +2,7 @@
 
 import os
 
-from keras_snare.callbacks.mask_run import MaskRun, check_fit, loaded, sparsity_logs
+from keras_snare.callbacks.mask_run import MaskRun, check_fit, loaded
 from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.masking import MaskedStep, Masks
 
@@ -49,7 +49,6 @@ class HoldMasksCallback(PruningCallback):
             self._run.tidy_up()
         fit = check_fit(self, 0)
         kernels = self.masks.kernels(self.model)
-        self._layers = {one.name: one.layer for one in kernels}
         self._run = MaskRun(self, MaskedStep(self.model, kernels), fit)
         self._begun = False
 
@@ -62,7 +61,7 @@ class HoldMasksCallback(PruningCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs.update(sparsity_logs(self.masks, self._layers))
+            logs.update(self._running().logs())
 
     def on_train_end(self, logs=None):
         self._running().end()

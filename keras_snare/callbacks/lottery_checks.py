@@ -7,10 +7,9 @@ import keras
 
 from keras_snare.arguments import is_number, is_whole
 from keras_snare.callbacks.checks import check_monitor
+from keras_snare.callbacks.pruning_checks import check_connection_criterion
 from keras_snare.callbacks.rounds import Rounds
 from keras_snare.callbacks.running_fit import RunningFit
-from keras_snare.criteria import check_data
-from keras_snare.masking import get_connection_criterion
 from keras_snare.policy import check_layers
 from keras_snare.search import Objective, objective
 
@@ -59,7 +58,7 @@ def check_lottery(settings: Any) -> None:
         )
     check_layers(settings.layers)
     _check_rewinding(settings)
-    _check_criterion(settings)
+    check_connection_criterion(settings)
 
 
 def _is_count(value: Any, least: int) -> bool:
@@ -87,21 +86,6 @@ def _check_rewinding(settings: Any) -> None:
         raise ValueError(
             "control='reinitialize' begins anew, so there is nothing to rewind to but 'init' and "
             f"the weights. Received: rewind_to={point!r}, rewind={settings.rewind!r}"
-        )
-
-
-def _check_criterion(settings: Any) -> None:
-    criterion = get_connection_criterion(settings.criterion)
-    if settings.scoring_data is not None:
-        check_data(settings.scoring_data, "scoring_data", True)
-        if criterion.needs != "data":
-            raise ValueError(
-                f"{criterion!r} does not look at data. Received: scoring_data. Leave it out."
-            )
-    elif criterion.needs == "data" and not criterion.live:
-        raise ValueError(
-            f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
-            "`scoring_data=(x, y)`, or choose 'taylor' or 'magnitude'."
         )
 
 

@@ -8,7 +8,7 @@ import keras
 
 from keras_snare.callbacks.learning_rates import LearningRates
 from keras_snare.callbacks.lottery_checks import monitored
-from keras_snare.callbacks.mask_run import MaskRun, sparsity_logs
+from keras_snare.callbacks.mask_run import MaskRun
 from keras_snare.callbacks.round_figures import RoundFigures
 from keras_snare.callbacks.rounds import Rounds
 from keras_snare.callbacks.running_fit import RunningFit
@@ -55,7 +55,6 @@ class LotteryRun:
             layers=settings.layers,
             data=settings.scoring_data,
         )
-        self._layers = {one.name: one.layer for one in self.pruner.kernels}
         self._rates = self._rates_by_kernel()
         self._point: TrainingState | None = None
         self._epoch: int | None = None
@@ -113,7 +112,7 @@ class LotteryRun:
         epoch = self._running_epoch
         number = self.rounds.number(epoch)
         self._figures.note(logs, self._iterations() - self._before)
-        logs.update(sparsity_logs(self.masks, self._layers), lottery_round=number)
+        logs.update(self._run.logs(), lottery_round=number)
         last = epoch + 1 == self.rounds.first + self.rounds.total
         if last or self.rounds.number(epoch + 1) > number:
             self.report.rows.append(self._figures.row())

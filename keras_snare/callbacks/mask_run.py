@@ -9,7 +9,8 @@ import keras
 from keras_snare.callbacks.pruning import PruningCallback, check_alone
 from keras_snare.callbacks.running_fit import Guard, RunningFit, running_fit
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.masking import MaskedStep, Masks
+from keras_snare.masking import MaskedStep, Masks, remove_dead
+from keras_snare.records import PruneReport
 
 
 class MaskRun:
@@ -34,6 +35,7 @@ class MaskRun:
         self._afterwards = afterwards
         self._guard = Guard(self.model, fit.callbacks if fit else None, self.tidy_up)
         self._attached = False
+        self._layers = {one.name: one.layer for one in step.kernels}
 
     def begin(self) -> None:
         """Holds from here on; called at the beginning of every epoch, it watches the step."""
@@ -50,28 +52,35 @@ class MaskRun:
             self.step.masks.apply(self.model)
         self.tidy_up()
 
+    def end_without_dead(self, layers: Any) -> tuple[Masks, PruneReport]:
+        """Ends and removes units without connections.
+
+        Args:
+            layers: those whose masks are asked for.
+
+        Returns:
+            The masks of the smaller model, and what was removed.
+        """
+        self.end()
+        report = remove_dead(self.model)
+        return Masks.of(self.model, layers), report
+
+    def logs(self) -> dict[str, float]:
+        """Returns the sparsity in all, and by layer."""
+        sizes: dict[str, list[int]] = {}
+        for name, kept in self.step.masks.items():
+            counts = sizes.setdefault(self._layers[name], [0, 0])
+            counts[0] += kept.size
+            counts[1] += int(kept.sum())
+        by_layer = {f"sparsity_{layer}": 1 - kept / size for layer, (size, kept) in sizes.items()}
+        return {"sparsity": self.step.masks.sparsity, **by_layer}
+
     def tidy_up(self) -> None:
         """Takes everything of ours off the model."""
         self._guard.release()
         self.step.detach()
         self._attached = False
         self._afterwards()
-
-
-def sparsity_logs(masks: Masks, layers: dict[str, str]) -> dict[str, float]:
-    """Returns the sparsity in all, and by layer.
-
-    Args:
-        masks: the masks.
-        layers: path of the layer by name of the kernel.
-    """
-    sizes: dict[str, list[int]] = {}
-    for name, kept in masks.items():
-        counts = sizes.setdefault(layers[name], [0, 0])
-        counts[0] += kept.size
-        counts[1] += int(kept.sum())
-    by_layer = {f"sparsity_{layer}": 1 - kept / size for layer, (size, kept) in sizes.items()}
-    return {"sparsity": masks.sparsity, **by_layer}
 
 
 def loaded(masks: Any) -> Masks | None:

@@ -6,6 +6,7 @@ from typing import Any
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.criteria import check_data, get_criterion
 from keras_snare.masking import (
+    ConnectionCriterion,
     check_scope,
     final_sparsity,
     get_connection_criterion,
@@ -50,8 +51,8 @@ def check_magnitude(settings: Any, schedule: Schedule) -> float:
     return final
 
 
-def _check_connections(settings: Any) -> None:
-    check_scope(settings.scope)
+def check_connection_criterion(settings: Any) -> ConnectionCriterion:
+    """Returns the criterion for connections of a callback, checked with its `scoring_data`."""
     criterion = get_connection_criterion(settings.criterion)
     if settings.scoring_data is not None:
         check_data(settings.scoring_data, "scoring_data", True)
@@ -64,6 +65,12 @@ def _check_connections(settings: Any) -> None:
             f"{criterion!r} looks at data, and a callback does not see those of `fit`. Give "
             "`scoring_data=(x, y)`, or choose 'taylor' or 'magnitude'."
         )
+    return criterion
+
+
+def _check_connections(settings: Any) -> None:
+    check_scope(settings.scope)
+    criterion = check_connection_criterion(settings)
     regrowth = get_regrowth(settings.regrowth)
     if regrowth is not None and regrowth.dormant and criterion.needs != "weights":
         raise ValueError(

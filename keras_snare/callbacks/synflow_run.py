@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_snare.callbacks.mask_run import MaskRun, sparsity_logs
+from keras_snare.callbacks.mask_run import MaskRun
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.masking import (
     MaskedStep,
@@ -10,7 +10,6 @@ from keras_snare.masking import (
     chosen_masks,
     get_connection_criterion,
     get_pattern,
-    remove_dead,
     suitable_kernels,
     whole_masks,
 )
@@ -31,7 +30,6 @@ class SynFlowRun:
         self._pattern = get_pattern(settings.pattern, settings.block)
         kernels, _ = suitable_kernels(settings.model, self._pattern, settings.layers)
         self._begin_with = whole_masks(settings.model, kernels, begin_with)
-        self._layers = {one.name: one.layer for one in kernels}
         self._step = MaskedStep(settings.model, kernels)
         self._run = MaskRun(settings, self._step, fit)
 
@@ -57,15 +55,14 @@ class SynFlowRun:
 
     def logs(self) -> dict[str, float]:
         """Returns the sparsity in all and by layer."""
-        return sparsity_logs(self._step.masks, self._layers)
+        return self._run.logs()
 
     def end(self) -> tuple[Masks | None, PruneReport | None]:
         """Leaves a plain model; returns the masks, and what was removed for real."""
+        if self.settings.remove_dead:
+            return self._run.end_without_dead(self.settings.layers)
         self._run.end()
-        if not self.settings.remove_dead:
-            return self._step.masks, None
-        report = remove_dead(self.settings.model)
-        return Masks.of(self.settings.model, self.settings.layers), report
+        return self._step.masks, None
 
     def tidy_up(self) -> None:
         """Takes everything of ours off the model."""

@@ -78,11 +78,4 @@ def get_criterion(criterion: str | Criterion) -> Criterion:
         ValueError: when no criterion has the name.
         TypeError: when `criterion` is neither a name nor a `Criterion`.
     """
-    if isinstance(criterion, str):
-        return CRITERIA.get(criterion)()
-    if not isinstance(criterion, Criterion):
-        raise TypeError(
-            f"`criterion` is a name ({', '.join(CRITERIA.names())}) or a keras_snare.Criterion. "
-            f"Received: {criterion!r}"
-        )
-    return criterion
+    return CRITERIA.make(criterion, Criterion, "criterion", "a keras_snare.Criterion")

@@ -128,11 +128,7 @@ def get_regrowth(regrowth: Any) -> Regrowth | None:
         ValueError: when none has the name.
         TypeError: when `regrowth` is neither a name nor a `Regrowth`.
     """
-    if isinstance(regrowth, str):
-        return REGROWTHS.get(regrowth)()
-    if regrowth is not None and not isinstance(regrowth, Regrowth):
-        raise TypeError(
-            f"`regrowth` is None, a name ({', '.join(REGROWTHS.names())}) or an object such as "
-            f"keras_snare.masking.Splicing(). Received: {regrowth!r}"
-        )
-    return regrowth
+    if regrowth is None:
+        return None
+    other = "None, or an object such as keras_snare.masking.Splicing()"
+    return REGROWTHS.make(regrowth, Regrowth, "regrowth", other)

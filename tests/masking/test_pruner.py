@@ -220,7 +220,7 @@ def test_a_wrong_result_of_a_criterion_is_refused(found):
         (lambda: get_connection_criterion("apoz"), ValueError, "Unknown criterion for connections"),
         (lambda: get_connection_criterion(3), TypeError, "keras_snare.ConnectionCriterion. Rec"),
         (lambda: get_regrowth("grow"), ValueError, "Unknown regrowth. Received: 'grow'"),
-        (lambda: get_regrowth(1), TypeError, "`regrowth` is None, a name"),
+        (lambda: get_regrowth(1), TypeError, "`regrowth` is a name .* or None"),
         (lambda: RigL(share=1), ValueError, "between 0 and 1. Received: share=1"),
         (lambda: Splicing(hysteresis=-1), ValueError, "Received: hysteresis=-1"),
     ],

@@ -34,14 +34,8 @@ def get_connection_criterion(criterion: Any) -> ConnectionCriterion:
         ValueError: when no criterion has the name.
         TypeError: when `criterion` is neither a name nor a `ConnectionCriterion`.
     """
-    if isinstance(criterion, str):
-        return CONNECTION_CRITERIA.get(criterion)()
-    if not isinstance(criterion, ConnectionCriterion):
-        raise TypeError(
-            f"`criterion` is a name ({', '.join(CONNECTION_CRITERIA.names())}) or a "
-            f"keras_snare.ConnectionCriterion. Received: {criterion!r}"
-        )
-    return criterion
+    other = "a keras_snare.ConnectionCriterion"
+    return CONNECTION_CRITERIA.make(criterion, ConnectionCriterion, "criterion", other)
 
 
 __all__ = [
