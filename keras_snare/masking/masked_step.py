@@ -61,7 +61,7 @@ class MaskedStep(StepHook):
         }
         self._dormant = self._zeros() if dormant else {}
         self._sums = {name: self._zeros() for name in self._statistics}
-        self._steps = {name: self._variable((), 0, "float32", "sum") for name in self._sums}
+        self._steps = {name: self._variable((), 0, "float32") for name in self._sums}
         self._floor = AdafactorFloor(model.optimizer)
         self._averages = optimizers.moving_averages(optimizers.built_optimizer(model))
 
@@ -84,7 +84,7 @@ class MaskedStep(StepHook):
         for _, at in found:
             gradients[at] = keras.ops.convert_to_tensor(gradients[at])
         if self._statistics:
-            self._sum_up([(variable, gradients[at]) for variable, at in found])
+            self._sum_up([(variable, _of_all_replicas(gradients[at])) for variable, at in found])
         for variable, at in () if self._dormant else found:
             gradients[at] = self._masked(variable, gradients[at])
         return gradients
@@ -172,11 +172,24 @@ class MaskedStep(StepHook):
         return value * keras.ops.cast(mask, value.dtype)
 
     def _zeros(self) -> dict[int, Any]:
-        return {
-            id(one.variable): self._variable(one.shape, 0, "float32", "sum") for one in self.kernels
-        }
+        return {id(one.variable): self._variable(one.shape, 0, "float32") for one in self.kernels}
 
-    def _variable(self, shape, value, dtype: str, aggregation: str = "only_first_replica"):
-        return keras.Variable(
-            np.full(shape, value), dtype=dtype, trainable=False, aggregation=aggregation
-        )
+    def _variable(self, shape, value, dtype: str):
+        # Each replica of a `tf.distribute` strategy has one, and all come to the same value.
+        with self.model.distribute_strategy.scope():
+            return keras.Variable(
+                np.full(shape, value),
+                dtype=dtype,
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+
+
+def _of_all_replicas(gradient):
+    """The gradient by the whole batch, of which each replica of a strategy has a part."""
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return gradient
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, gradient)

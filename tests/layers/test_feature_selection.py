@@ -8,7 +8,9 @@ from keras_snare.layers import FeatureSelection
 
 
 @pytest.mark.parametrize(
-    "indices", [[3, 0], (3, 0), np.array([3, 0]), np.array([3, 0], "int8"), iter([3, 0])], ids=repr
+    "indices",
+    [[3, 0], (3, 0), np.array([3, 0]), np.array([3, 0], "int8"), iter([3, 0])],
+    ids="list tuple array small_integers iterator".split(),
 )
 def test_features_are_passed_on_in_the_order_told(indices):
     layer = FeatureSelection(indices)
