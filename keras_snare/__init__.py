@@ -6,7 +6,7 @@ once, `channel_groups` and `cost` show what can be cut and what it saves. `Magni
 teacher help.
 """
 
-from keras_snare import layers, schedules
+from keras_snare import layers, quantize, schedules
 from keras_snare.callbacks import (
     DistillationCallback,
     HoldMasksCallback,
@@ -58,6 +58,7 @@ __all__ = [
     "cost",
     "layers",
     "prune",
+    "quantize",
     "register_criterion",
     "register_layer",
     "remove_dead",
