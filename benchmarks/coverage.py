@@ -18,6 +18,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pages
 import results_files
 
 import keras_snare
@@ -213,8 +214,7 @@ def main() -> None:
             "versions": results_files.versions(),
         }
         results_files.write(arguments.output, results)
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(results))
+        pages.write_part(PAGE, "# Coverage", page(results))
 
 
 if __name__ == "__main__":
