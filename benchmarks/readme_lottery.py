@@ -34,12 +34,9 @@ def lottery_lines(found: dict[str, Any]) -> list[str]:
             case = found[name]
             runs, versions = case["runs"], case["versions"]
             command = case["command"].replace("FILE", "benchmarks/results/lottery.json")
-            minutes = [run["seconds"] / 60 for run in runs]
             about = text.format(**case["settings"], seeds=len(runs))
             lines += ["", f"`{command}`", "", about, "", *table(runs), ""]
-            lines.append(f"{_span(minutes, '.0f')} minutes a seed.")
             lines += [
-                "",
                 "Versions: " + ", ".join(f"{k} {one}" for k, one in versions.items()) + ".",
             ]
     return lines

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+PATH = "benchmarks/results/thesis_criteria.json"
 COLUMNS = {
     "connections": {
         "taylor": "Taylor",
@@ -114,7 +115,8 @@ def thesis_criteria_lines(found: dict[str, Any]) -> list[str]:
             held = {seed: one[table] for seed, one in seeds.items() if table in one}
             if held:
                 rows += _rows(table, network, held)
-                commands += [f"- `{one['command']}`" for one in held.values()][:1]
+                command = next(iter(held.values()))["command"]
+                commands.append(f"- `{command.replace('FILE', PATH)}`")
         if rows:
             names = COLUMNS[table.split(",")[0]].values()
             head = ["network", "layer", *names]
