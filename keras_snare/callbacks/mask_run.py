@@ -43,6 +43,7 @@ class MaskRun:
             self._attached = True
             self.step.attach()
             self.model.make_train_function(force=True)
+        self.step.hold()
         self._guard.watch_model()
 
     def end(self) -> None:

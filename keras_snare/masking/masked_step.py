@@ -10,6 +10,7 @@ from keras_snare import step_hooks
 from keras_snare.masking.adafactor import AdafactorFloor
 from keras_snare.masking.kernels import Kernel
 from keras_snare.masking.masks import Masks
+from keras_snare.masking.steady import leaves_zeros
 from keras_snare.step_hooks import StepHook
 from keras_snare.surgery import optimizers
 
@@ -21,8 +22,9 @@ class MaskedStep(StepHook):
     """Keeps pruned connections at zero through training, whatever the optimizer does.
 
     In every step the gradients of pruned connections are set to zero, so that no momentum gathers
-    and no clipping counts them, and after the update their weights are set to zero. The masks lie
-    beside the model, which stays a plain Keras model.
+    and no clipping counts them, and after the update their weights are set to zero. The latter is
+    left out where it is known that they stay there (`leaves_zeros`). The masks lie beside the
+    model, which stays a plain Keras model. Whoever changes weights or slots in between calls `hold`.
 
     Args:
         model: a compiled model.
@@ -62,8 +64,10 @@ class MaskedStep(StepHook):
         self._dormant = self._zeros() if dormant else {}
         self._sums = {name: self._zeros() for name in self._statistics}
         self._steps = {name: self._variable((), 0, "float32") for name in self._sums}
-        self._floor = AdafactorFloor(model.optimizer)
-        self._averages = optimizers.moving_averages(optimizers.built_optimizer(model))
+        optimizer = optimizers.built_optimizer(model)
+        self._floor = AdafactorFloor(optimizer)
+        self._averages = optimizers.moving_averages(optimizer)
+        self._steady = not dormant and leaves_zeros(model, [one.variable for one in kernels])
 
     def attach(self) -> None:
         """Begins to hold; the training step has to be compiled after this."""
@@ -91,7 +95,7 @@ class MaskedStep(StepHook):
 
     def after(self) -> None:
         """Masks the weights, and their averages where the optimizer keeps some."""
-        for kernel in self.kernels:
+        for kernel in () if self._steady else self.kernels:
             variable = kernel.variable
             masked = self._masked(variable, variable.value)
             if self._dormant:
@@ -118,6 +122,11 @@ class MaskedStep(StepHook):
         if not self._dormant:
             optimizers.clear_slots(self.model.optimizer, cleared)
         self.masks = masks
+
+    def hold(self) -> None:
+        """Masks what something other than the training step may have put in."""
+        if self._steady:
+            self.set(self.masks)
 
     def weights(self, kernel: Kernel) -> np.ndarray:
         """Returns the weights of a kernel, with those that are dormant."""
