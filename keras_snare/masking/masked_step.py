@@ -24,7 +24,8 @@ class MaskedStep(StepHook):
     In every step the gradients of pruned connections are set to zero, so that no momentum gathers
     and no clipping counts them, and after the update their weights are set to zero. The latter is
     left out where it is known that they stay there (`leaves_zeros`). The masks lie beside the
-    model, which stays a plain Keras model. Whoever changes weights or slots in between calls `hold`.
+    model, which stays a plain Keras model. Whoever changes weights or slots in between calls
+    `hold`.
 
     Args:
         model: a compiled model.

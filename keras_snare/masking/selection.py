@@ -74,7 +74,10 @@ def _lowest_go(scores: np.ndarray, sizes: np.ndarray, count: float) -> np.ndarra
         count = min(count, int((scores != np.inf).sum()))
         if count == len(scores):
             return np.zeros(len(scores), dtype=bool)
-        limit = np.partition(scores, count)[count]
+        # Partition takes long where many are equal, as those that went before are.
+        left = scores[scores != -np.inf]
+        gone = len(scores) - len(left)
+        limit = -np.inf if count < gone else np.partition(left, count - gone)[count - gone]
         kept = scores >= limit
         ties = np.flatnonzero(scores == limit)
         kept[ties[: count - int((~kept).sum())]] = False
