@@ -12,6 +12,7 @@ from keras_snare.callbacks import (
     HoldMasksCallback,
     LotteryTicketCallback,
     MagnitudePruneCallback,
+    QuantizeAwareCallback,
     SnareCallback,
     SynFlowCallback,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Masks",
     "PrunePlan",
     "PruneReport",
+    "QuantizeAwareCallback",
     "SnapshotError",
     "SnareCallback",
     "SnareError",

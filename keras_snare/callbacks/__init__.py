@@ -4,6 +4,7 @@ from keras_snare.callbacks.distillation import DistillationCallback
 from keras_snare.callbacks.hold import HoldMasksCallback
 from keras_snare.callbacks.lottery import LotteryTicketCallback
 from keras_snare.callbacks.magnitude import MagnitudePruneCallback
+from keras_snare.callbacks.quantize_aware import QuantizeAwareCallback
 from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.callbacks.synflow import SynFlowCallback
 
@@ -12,6 +13,7 @@ __all__ = [
     "HoldMasksCallback",
     "LotteryTicketCallback",
     "MagnitudePruneCallback",
+    "QuantizeAwareCallback",
     "SnareCallback",
     "SynFlowCallback",
 ]

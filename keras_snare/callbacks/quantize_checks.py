@@ -1,0 +1,168 @@
+"""Mistakes that `QuantizeAwareCallback` can see before any training."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_snare.arguments import is_whole
+from keras_snare.callbacks.distillation import DistillationCallback
+from keras_snare.callbacks.lottery import LotteryTicketCallback
+from keras_snare.callbacks.pruning import PruningCallback
+from keras_snare.callbacks.running_fit import RunningFit
+from keras_snare.callbacks.snare import SnareCallback
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.policy import check_layers
+from keras_snare.quantize.integer_file import TYPES
+
+_CUTTING = (SnareCallback, LotteryTicketCallback)
+
+
+def check_arguments(settings: Any) -> None:
+    """Checks the callback's own arguments.
+
+    Raises:
+        ValueError, TypeError: for the first one that is out of range.
+    """
+    for name, least in (("start_epoch", 0), ("epochs", 1)):
+        count = getattr(settings, name)
+        if count is not None and (not is_whole(count) or count < least):
+            raise ValueError(
+                f"`{name}` is an integer, {least} or more, or None. Received: {name}={count!r}"
+            )
+    if settings.start_epoch is None and settings.epochs is None:
+        raise ValueError(
+            "Expected `start_epoch`, the epoch that is the first to be quantized, or `epochs`, how "
+            "many at the end of fit are. Received: neither. Give start_epoch=10 or epochs=5."
+        )
+    path = settings.path
+    if not isinstance(path, (str, os.PathLike, type(None))) or path == "":
+        raise TypeError(f"`path` is the path of a file, or None for no file. Received: {path!r}")
+    for name in ("input_type", "output_type"):
+        if getattr(settings, name) not in TYPES:
+            raise ValueError(
+                f"`{name}` is one of {', '.join(map(repr, TYPES))}. Received: "
+                f"{name}={getattr(settings, name)!r}"
+            )
+    check_layers(settings.layers)
+    _check_of_tf_mot(settings)
+    optimizer = settings.optimizer
+    if not isinstance(optimizer, (str, keras.optimizers.Optimizer, type(None))):
+        raise TypeError(
+            "`optimizer` is an optimizer of Keras 3, its name, or None. Received: "
+            f"{type(optimizer).__module__}.{type(optimizer).__name__}"
+        )
+    if isinstance(optimizer, str):
+        keras.optimizers.get(optimizer)
+
+
+def _check_of_tf_mot(settings: Any) -> None:
+    scheme, configs = settings.scheme, settings.configs
+    if scheme != "default" and not hasattr(scheme, "get_quantize_registry"):
+        raise ValueError(
+            "`scheme` is 'default' or a QuantizeScheme of TF-MOT, such as tfmot.quantization.keras."
+            f"default_8bit.Default8BitQuantizeScheme(). Received: scheme={scheme!r}"
+        )
+    if configs is not None and not (
+        isinstance(configs, dict)
+        and all(isinstance(name, str) for name in configs)
+        and all(hasattr(one, "get_weights_and_quantizers") for one in configs.values())
+    ):
+        raise TypeError(
+            "`configs` is a dictionary from the name of a layer to a QuantizeConfig of TF-MOT, or "
+            f"None. Received: {configs!r}"
+        )
+
+
+def first_epoch(settings: Any, fit: RunningFit) -> int:
+    """Returns the epoch that is the first to be quantized.
+
+    Raises:
+        ValueError: when `fit` ends before it, or has begun after it.
+    """
+    epochs = settings.params.get("epochs") or 1
+    start = epochs - settings.epochs if settings.start_epoch is None else settings.start_epoch
+    if not 0 <= start < epochs:
+        raise ValueError(
+            f"Expected a fit that reaches the first quantized epoch, {start}, counted from 0. "
+            f"Received: fit(epochs={epochs}). Give it epochs={max(start, 0) + 1} or more, or "
+            "another `start_epoch`."
+        )
+    return max(start, fit.initial_epoch)
+
+
+def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
+    """Checks the model and the other callbacks of the running `fit`.
+
+    Raises:
+        UnsupportedModelError: when the model cannot be trained so.
+        ValueError: when another callback would undo or forbid it.
+        NotADirectoryError: when the folder of `path` is missing.
+    """
+    model, callbacks = settings.model, list(fit.callbacks.callbacks)
+    if keras.backend.backend() != "tensorflow":
+        raise UnsupportedModelError(
+            "Expected the TensorFlow backend, in whose training step TF-MOT computes. Received: "
+            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow."
+        )
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas > 1:
+        raise UnsupportedModelError(
+            f"Expected training on one device. Received: a strategy with {replicas} replicas. Make "
+            "the model outside of its scope for the quantized part."
+        )
+    if settings.path is not None and not Path(settings.path).absolute().parent.is_dir():
+        raise NotADirectoryError(
+            f"Expected `path` in a folder that is there. Received: path={str(settings.path)!r}. "
+            "Make the folder first."
+        )
+    for one in callbacks:
+        _check_other(settings, one, start)
+    behind = callbacks[callbacks.index(settings) + 1 :] if settings in callbacks else []
+    late = [type(one).__name__ for one in behind if brings_back(one)]
+    if late:
+        raise ValueError(
+            f"Expected {late[0]}, which puts other weights into the model when fit ends, in front "
+            "of QuantizeAwareCallback, which writes them to the file. Received them the other way "
+            "round. Change their order in `callbacks`."
+        )
+
+
+def brings_back(callback: Any) -> bool:
+    """Tells whether a callback puts other weights into the model when `fit` ends."""
+    kinds = keras.callbacks
+    restores = isinstance(callback, kinds.EarlyStopping) and callback.restore_best_weights
+    return restores or isinstance(callback, kinds.SwapEMAWeights)
+
+
+def _check_other(settings: Any, one: Any, start: int) -> None:
+    name = type(one).__name__
+    if one is not settings and isinstance(one, type(settings)):
+        raise ValueError(
+            "One QuantizeAwareCallback can quantize a fit. Received: two. Leave one out."
+        )
+    removes = getattr(one, "structured", False) or getattr(one, "remove_dead", False)
+    if isinstance(one, _CUTTING) or (isinstance(one, PruningCallback) and removes):
+        raise ValueError(
+            "Expected a network that keeps its form while it is quantized. Received: "
+            f"QuantizeAwareCallback together with {name}, which changes it. Call fit twice: first "
+            f"with {name}, then, on the same model, with QuantizeAwareCallback."
+        )
+    if settings.optimizer is not None and isinstance(one, PruningCallback):
+        raise ValueError(
+            f"Expected no `optimizer` together with {name}, which holds its zeros in the update of "
+            f"the model's own. Received: optimizer={settings.optimizer!r}. Leave it out."
+        )
+    if isinstance(one, DistillationCallback) and one.features:
+        raise ValueError(
+            "Expected a DistillationCallback without `features`: while the network is quantized, "
+            f"TF-MOT computes it, and no layer of the model is seen. Received: {one.features!r}."
+        )
+    early = isinstance(one, keras.callbacks.EarlyStopping) and one.restore_best_weights
+    if early and one.start_from_epoch < start:
+        raise ValueError(
+            "EarlyStopping(restore_best_weights=True) would bring back weights from before epoch "
+            f"{start}, the first that is quantized. Give it start_from_epoch={start}. Received: "
+            f"start_from_epoch={one.start_from_epoch}."
+        )

@@ -1,0 +1,168 @@
+"""One `fit` of which a part is trained quantized."""
+
+import warnings
+from typing import Any
+
+import keras
+
+from keras_snare.callbacks.first_batches import FirstBatches
+from keras_snare.callbacks.quantize_checks import brings_back, check_fit, first_epoch
+from keras_snare.callbacks.running_fit import Guard, running_fit
+from keras_snare.distillation.replacing import Replacement
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.quantize.aware import AwareTwin
+from keras_snare.quantize.calibration import calibrate, follow_weights
+from keras_snare.quantize.integer_file import integer_file
+from keras_snare.quantize.representative import BATCHES, random_batch, representative_batches
+
+
+class QuantizeRun:
+    """Has a model compute as its quantized twin does, from an epoch to the end of `fit`.
+
+    The weights stay those of the model, so that whatever ends the training leaves it usable.
+
+    Args:
+        settings: the callback, with the model that Keras gave it.
+
+    Raises:
+        SnareError, ValueError, ImportError: when something does not suit; nothing has changed then.
+    """
+
+    def __init__(self, settings: Any):
+        self.settings = settings
+        self.model = model = settings.model
+        fit = running_fit(model)
+        if fit is None:
+            raise UnsupportedModelError(
+                "Expected to be called by model.fit. Received: a training of another kind. Hand "
+                "the callback to model.fit(callbacks=[...])."
+            )
+        self._fit = fit
+        self.start = first_epoch(settings, fit)
+        check_fit(settings, fit, self.start)
+        data = settings.representative_data
+        self._batches = [] if data is None else representative_batches(model, data)
+        self._aware: AwareTwin | None = None
+        self._replaced: list[Replacement] = []
+        self._optimizer: Any = None
+        self._try()
+        self._guard = Guard(model, fit.callbacks, self.tidy_up)
+
+    def epoch_begins(self, epoch: int) -> None:
+        """Begins with the first quantized epoch."""
+        if self._aware is None and epoch >= self.start:
+            self._begin()
+        self._guard.watch_model()
+
+    def epoch_ended(self, epoch: int, logs: dict) -> None:
+        """Notes in `logs` whether the epoch was quantized, and ends `fit` when it is time."""
+        logs["quantized"] = float(self._aware is not None)
+        epochs = self.settings.epochs
+        if epochs is not None and epoch + 1 >= self.start + epochs:
+            self.model.stop_training = True
+
+    def end(self) -> tuple[Any, list]:
+        """Leaves a plain model.
+
+        Returns:
+            The model of TF-MOT, or None when no epoch was quantized, and representative batches.
+        """
+        aware = self._aware
+        if aware is None:
+            self.tidy_up()
+            warnings.warn(
+                f"fit ended before epoch {self.start}, the first to be quantized: nothing was, and "
+                "no file was written. Begin earlier, or stop later.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return None, []
+        if self._weights_were_changed():
+            follow_weights(aware.quantized, self._batches[0])
+        self.tidy_up()
+        aware.weights.part()
+        return aware.quantized, self._batches
+
+    def tidy_up(self) -> None:
+        """Takes everything of ours off the model."""
+        self._guard.release()
+        if self._replaced:
+            self._forget_compiled()
+        while self._replaced:
+            self._replaced.pop().end()
+        if self._optimizer is not None:
+            self.model.optimizer, self._optimizer = self._optimizer, None
+        self._aware = None
+
+    def _try(self) -> None:
+        """Goes the whole way once, with weights as they are, before any time goes into training."""
+        settings, aware = self.settings, self._quantized()
+        if aware.late:
+            warnings.warn(
+                f"TF-MOT does not round the kernels of {', '.join(aware.late)} while they train: "
+                "their outputs are, and their kernels only when the file is written.",
+                UserWarning,
+                stacklevel=2,
+            )
+        if settings.path is not None:
+            batches = self._batches or [random_batch(self.model)]
+            calibrate(aware.quantized, batches)
+            integer_file(aware.quantized, batches, settings.input_type, settings.output_type)
+
+    def _quantized(self) -> AwareTwin:
+        settings = self.settings
+        scheme = None if settings.scheme == "default" else settings.scheme
+        return AwareTwin(self.model, settings.layers, scheme, settings.configs or {})
+
+    def _begin(self) -> None:
+        model = self.model
+        self._aware = aware = self._quantized()
+        aware.weights.share()
+        if self._batches:
+            calibrate(aware.quantized, self._batches)
+        else:
+            hook = Replacement(self._fit.callbacks, "on_train_batch_begin", self._before_first_step)
+            self._replaced.append(hook)
+        self._replaced.append(Replacement(model, "call", lambda call: aware.call))
+        if self.settings.optimizer is not None:
+            self._optimizer = model.optimizer
+            model.optimizer = keras.optimizers.get(self.settings.optimizer)
+            model.optimizer.build(model.trainable_variables)
+        self._forget_compiled()
+        model.make_train_function()
+
+    def _forget_compiled(self) -> None:
+        model = self.model
+        model.train_function = model.test_function = model.predict_function = None
+
+    def _before_first_step(self, hook: Any) -> Any:
+        """Other callbacks may have the step made anew as an epoch begins, so this comes last."""
+
+        def on_train_batch_begin(batch, logs=None):
+            if not self._batches and self._aware is not None:
+                self._stand_before_steps()
+            return hook(batch, logs)
+
+        return on_train_batch_begin
+
+    def _stand_before_steps(self) -> None:
+        model = self.model
+        function = model.train_function
+        if not isinstance(getattr(function, "function", function), FirstBatches):
+            model.train_function = FirstBatches(
+                function, model.steps_per_execution, BATCHES, self._shown
+            )
+            self._guard.watch_model()
+
+    def _shown(self, batches: list) -> None:
+        aware = self._aware
+        assert aware is not None, "batches are shown while the model is quantized"
+        for batch in batches:
+            inputs = aware.flat(keras.utils.unpack_x_y_sample_weight(batch)[0])
+            self._batches.append([keras.ops.convert_to_numpy(one) for one in inputs])
+        calibrate(aware.quantized, self._batches)
+
+    def _weights_were_changed(self) -> bool:
+        """Whether the model holds other weights than those of its last step."""
+        averaged = getattr(self.model.optimizer, "use_ema", False)
+        return averaged or any(map(brings_back, self._fit.callbacks.callbacks))

@@ -1,0 +1,97 @@
+"""Representative data: a few batches of a model's inputs, whatever form they came in."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import keras
+import numpy as np
+
+BATCHES = 8
+_BATCH = 32
+
+
+def representative_batches(model, data: Any) -> list[list[np.ndarray]]:
+    """Returns at most 8 batches of representative data, each as a list of the model's inputs.
+
+    Args:
+        model: the model in Keras 3.
+        data: an array, or a list or dictionary of arrays for several inputs; or a tf.data.Dataset,
+            a keras.utils.PyDataset, a generator or a list of batches, of inputs or of tuples as
+            `fit` takes them. No more is read than is needed.
+
+    Raises:
+        ValueError: when there are none, or when they do not suit the model.
+    """
+    batches = [_inputs(model, batch) for batch in islice(_split(model, data), BATCHES)]
+    if not any(len(batch[0]) for batch in batches):
+        raise ValueError(
+            "Expected representative_data with at least one example. Received: none. Give some "
+            "hundred examples of what the network will see; a generator serves once."
+        )
+    return batches
+
+
+def examples(batches: list[list[np.ndarray]], size: int = 1) -> Iterator[list[np.ndarray]]:
+    """Returns the examples of batches in batches of another size, and no more than 128 of these."""
+    found = (
+        [one[at : at + size] for one in batch]
+        for batch in batches
+        for at in range(0, len(batch[0]) - size + 1, size)
+    )
+    return islice(found, 128)
+
+
+def random_batch(model) -> list[np.ndarray]:
+    """Returns numbers of the shape of the model's inputs, to try with whether something works."""
+    random = np.random.default_rng(0)
+    shapes = [[size or 8 for size in one.shape] for one in model.inputs]
+    return [
+        random.random(shape, "float32").astype(one.dtype)
+        for shape, one in zip(shapes, model.inputs, strict=True)
+    ]
+
+
+def _split(model, data: Any) -> Iterator[Any]:
+    if isinstance(data, keras.utils.PyDataset):
+        return (data[at] for at in range(min(BATCHES, data.num_batches or BATCHES)))
+    arrays = keras.tree.flatten(data)
+    is_array = all(hasattr(one, "shape") for one in arrays)
+    listed = isinstance(data, (list, tuple)) and len(data) != len(model.inputs)
+    if not arrays or not is_array or listed:
+        if not hasattr(data, "__iter__"):
+            raise TypeError(
+                "Expected representative_data of arrays, or what gives batches of them. Received: "
+                f"{type(data).__name__}."
+            )
+        return iter(data)
+    sizes = range(0, min(len(arrays[0]), BATCHES * _BATCH), _BATCH)
+    return (
+        keras.tree.map_structure(lambda one: np.asarray(one)[at : at + _BATCH], data)  # noqa: B023
+        for at in sizes
+    )
+
+
+def _inputs(model, batch: Any) -> list[np.ndarray]:
+    x = batch[0] if isinstance(batch, tuple) else batch
+    if isinstance(x, dict):
+        given = model.input if not isinstance(model, keras.Sequential) else None
+        names = sorted(given) if isinstance(given, dict) else [one.name for one in model.inputs]
+        flat = [x[name] for name in names if name in x]
+    else:
+        flat = keras.tree.flatten(x)
+    expected = [tuple(one.shape) for one in model.inputs]
+    found = [tuple(np.shape(one)) for one in flat]
+    if len(found) != len(expected) or not all(map(_suits, found, expected)):
+        raise ValueError(
+            f"Expected representative_data in batches of the model's inputs, {expected}. Received: "
+            f"{found}. Give arrays with the examples along the first axis, in the order of "
+            "model.inputs."
+        )
+    return [np.asarray(one, dtype=ref.dtype) for one, ref in zip(flat, model.inputs, strict=True)]
+
+
+def _suits(found: tuple, expected: tuple) -> bool:
+    return len(found) == len(expected) and all(
+        size in (None, own) for own, size in zip(found[1:], expected[1:], strict=True)
+    )
