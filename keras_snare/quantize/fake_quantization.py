@@ -1,16 +1,16 @@
 """What TF-MOT puts into the twin: wrappers and quantizers of its own.
 
-Imports TF-MOT, so that only what has loaded it imports this.
+Imports TF-MOT, so it is imported late itself.
 """
 
 from typing import Any
 
-import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.quantize.environment import tf_mot
 
-_library = tfmot.quantization.keras
+_library = tf_mot().quantization.keras
 
 
 # Activations that TF-MOT rounds itself, behind or in front of them.

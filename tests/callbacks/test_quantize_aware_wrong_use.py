@@ -7,17 +7,17 @@ import models
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_model_optimization as tfmot
 import tf_keras
 
 import keras_snare
 from keras_snare import QuantizeAwareCallback
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize import to_tf_keras
+from keras_snare.quantize.environment import tf_mot
 from keras_snare.quantize.integer_file import integer_file
 
 layers = keras.layers
-REGISTRY = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
+REGISTRY = tf_mot().quantization.keras.default_8bit.Default8BitQuantizeRegistry()
 CONFIG = REGISTRY.get_quantize_config(tf_keras.layers.Dense(2))
 X, Y = np.random.default_rng(0).random((8, 4)).astype("float32"), np.ones((8, 2), "float32")
 
@@ -114,7 +114,7 @@ def test_fit_is_refused_before_it_trains(arguments, before, behind, error, messa
     model = network(layers.Dense(3, "relu"))
     weights = model.get_weights()
     arguments = {"start_epoch": None if "epochs" in arguments else 1, "path": None, **arguments}
-    config = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
+    config = tf_mot().quantization.keras.default_8bit.Default8BitQuantizeRegistry()
     if "configs" in arguments:
         arguments["configs"] = {
             "in": config.get_quantize_config(to_tf_keras(model).model.layers[-1])
