@@ -21,8 +21,8 @@ from typing import Any
 import keras
 import numpy as np
 import results_files
-import tensorflow as tf
 from datasets import Dataset, load_mnist
+from lessons import Lessons
 from networks import lenet_5_caffe, lenet_300_100
 from thesis_snare import THREADS, medians
 
@@ -125,46 +125,6 @@ def train(case: Case, data: Dataset) -> keras.Model:
     return model
 
 
-class Lessons:
-    """Batches of images, labels and the teachers' answers, without an end.
-
-    Args:
-        recipe: says how they are made.
-        data: gives the images.
-        teachers: give the answers.
-    """
-
-    def __init__(self, recipe: Recipe, data: Dataset, teachers: list[keras.Model]):
-        images = [data.x_train, *(_moved(data.x_train) if recipe.shifted else ())]
-        x = np.concatenate(images)
-        answers = np.mean([one.predict(x, batch_size=500, verbose=0) for one in teachers], axis=0)
-        self.parts = x, np.tile(data.y_train, len(images)), answers
-        self.batch_size = recipe.batch_size
-        self.steps = len(data.x_train) // recipe.batch_size
-
-    def batches(self, seed: int) -> tf.data.Dataset:
-        """In an order by the seed."""
-        x, y, answers = map(tf.constant, self.parts)
-        order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed).repeat()
-
-        def batch(at):
-            return tf.gather(x, at), (tf.gather(y, at), tf.gather(answers, at))
-
-        return order.batch(self.batch_size).map(batch).prefetch(2)
-
-
-def _moved(images: np.ndarray) -> list[np.ndarray]:
-    """The images moved by a pixel to each side; the margin is black."""
-    grid = images.reshape(-1, 28, 28)
-    found = []
-    for axis in (1, 2):
-        for step, edge in ((1, 0), (-1, -1)):
-            moved = np.roll(grid, step, axis)
-            np.moveaxis(moved, axis, 0)[edge] = 0
-            found.append(moved.reshape(images.shape))
-    return found
-
-
 def compress(recipe: Recipe, model: keras.Model, lessons: Lessons, kept: int, seed: int) -> None:
     """Prunes a model until `kept` weights are left, in one `fit`, taught by given answers."""
     prune = keras_snare.MagnitudePruneCallback(
@@ -227,7 +187,7 @@ def run(name: str, seed: int, pilot: bool) -> list[dict[str, Any]]:
     for number in range(recipe.teachers):
         keras.utils.set_random_seed(100 * seed + number)
         teachers.append(train(case, data))
-    lessons = Lessons(recipe, data, teachers)
+    lessons = Lessons(recipe.batch_size, recipe.shifted, data, teachers)
     before, points = counts(teachers[0]), []
     for asked in (1.0, *recipe.compressions):
         model = keras.models.clone_model(teachers[0])
