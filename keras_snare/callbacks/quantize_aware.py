@@ -8,7 +8,8 @@ import keras
 from keras_snare.callbacks.describing import described
 from keras_snare.callbacks.quantize_checks import check_arguments
 from keras_snare.callbacks.quantize_run import QuantizeRun
-from keras_snare.quantize.integer_file import integer_file, write_whole
+from keras_snare.files import write_whole
+from keras_snare.quantize.integer_file import integer_file
 
 
 class QuantizeAwareCallback(keras.callbacks.Callback):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_snare.errors import SnapshotError
+from keras_snare.files import write_whole
 
 _KIND, _CHECKSUM = "kind", "sha256"
 
@@ -32,12 +33,9 @@ def save_arrays(path: str | os.PathLike, kind: str, arrays: Mapping[str, np.ndar
         **arrays,
     }
     np.savez_compressed(buffer, **held)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
-        unfinished.write_bytes(buffer.getvalue())
-        os.replace(unfinished, path)
+        write_whole(path, buffer.getvalue())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise SnapshotError(
             f"{path} cannot be written ({type(error).__name__}: {error}). Make its folder, or room "
             "in it, or give another path."

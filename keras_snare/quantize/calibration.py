@@ -80,6 +80,7 @@ def _quantizers_watching(way: Callable) -> Iterator[None]:
         for kind in _kinds(library.Quantizer):
             if "__call__" in vars(kind):
                 stack.callback(setattr, kind, "__call__", vars(kind)["__call__"])
+                # Types know no assignment to a method.
                 setattr(kind, "__call__", watching(vars(kind)["__call__"]))  # noqa: B010
         yield
 

@@ -52,7 +52,7 @@ def tf_mot() -> Any:
     tf_keras()
     import tensorflow
 
-    # A tf.keras that was not used yet would become Keras 2.
+    # A tf.keras that was not used yet would become Keras 2; looking at it makes it Keras 3.
     tensorflow.keras.Model  # noqa: B018
     before = os.environ.get(_LEGACY)
     try:

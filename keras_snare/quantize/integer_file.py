@@ -1,11 +1,9 @@
-"""The full-integer .tflite file of a quantized model: made, looked through, and written whole."""
+"""The full-integer .tflite file of a quantized model: made, and looked through."""
 
-import os
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,21 +56,6 @@ def interpreter_of(content: bytes) -> Any:
         interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
     return interpreter
-
-
-def write_whole(path: Any, content: bytes) -> None:
-    """Writes a file, or leaves what was there.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
-    path = Path(path)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_integers(content: bytes, quantized: Any) -> None:

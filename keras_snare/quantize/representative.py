@@ -66,10 +66,11 @@ def _split(model, data: Any) -> Iterator[Any]:
             )
         return iter(data)
     sizes = range(0, min(len(arrays[0]), BATCHES * _BATCH), _BATCH)
-    return (
-        keras.tree.map_structure(lambda one: np.asarray(one)[at : at + _BATCH], data)  # noqa: B023
-        for at in sizes
-    )
+    return (_part(data, slice(at, at + _BATCH)) for at in sizes)
+
+
+def _part(data: Any, examples: slice) -> Any:
+    return keras.tree.map_structure(lambda one: np.asarray(one)[examples], data)
 
 
 def _inputs(model, batch: Any) -> list[np.ndarray]:

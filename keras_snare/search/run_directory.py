@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_snare.errors import SnapshotError
+from keras_snare.files import write_whole
 
 FORMAT = 1
 
@@ -112,16 +113,8 @@ class RunDirectory:
         return array if array.dtype.name == dtype.name else array.view(dtype)
 
     def _replace(self, file: Path, content: bytes) -> None:
-        unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
         with _writing(file):
-            try:
-                with open(unfinished, "wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(unfinished, file)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            write_whole(file, content)
 
 
 @contextmanager
