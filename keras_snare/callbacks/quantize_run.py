@@ -8,12 +8,12 @@ import keras
 from keras_snare.callbacks.first_batches import FirstBatches
 from keras_snare.callbacks.quantize_checks import brings_back, check_fit, first_epoch
 from keras_snare.callbacks.running_fit import Guard, running_fit
-from keras_snare.distillation.replacing import Replacement
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.aware import AwareTwin
 from keras_snare.quantize.calibration import calibrate, follow_weights
 from keras_snare.quantize.integer_file import integer_file
 from keras_snare.quantize.representative import BATCHES, random_batch, representative_batches
+from keras_snare.replacing import Replacement
 
 
 class QuantizeRun:

@@ -12,8 +12,8 @@ import keras
 from keras import ops
 
 from keras_snare.distillation.lesson import Lesson
-from keras_snare.distillation.replacing import Replacement
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.replacing import Replacement
 
 # What Keras gives `compute_loss`, in this order.
 _NAMES = ("x", "y", "y_pred", "sample_weight", "training")

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_snare.distillation.replacing import Replacement
+from keras_snare.replacing import Replacement
 
 
 class OutputTaps:
