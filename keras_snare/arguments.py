@@ -14,6 +14,22 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def check_count(name: str, value: Any, *, optional: bool = False) -> None:
+    """Checks an argument that counts something.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        optional: whether None is allowed too.
+
+    Raises:
+        ValueError: when it is no positive integer.
+    """
+    if not (optional and value is None) and (not is_whole(value) or value < 1):
+        or_none = ", or None" if optional else ""
+        raise ValueError(f"`{name}` is an integer, 1 or more{or_none}. Received: {name}={value!r}")
+
+
 def check_flag(name: str, value: Any) -> None:
     """Checks an argument that switches something.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_snare.arguments import check_flag, is_number, is_whole
+from keras_snare.arguments import check_count, check_flag, is_number
 from keras_snare.criteria import (
     Criterion,
     Normalization,
@@ -12,7 +12,7 @@ from keras_snare.criteria import (
     twins_of,
 )
 from keras_snare.graph import channel_groups, model_cost
-from keras_snare.policy import SCOPES, check_layers, check_rounds, in_rounds, select_groups
+from keras_snare.policy import SCOPES, check_layers, in_rounds, select_groups
 from keras_snare.records import PruneReport
 from keras_snare.surgery import check_compensation, plan_for, remove, width_changes
 
@@ -79,7 +79,7 @@ def prune(
     """
     criterion = get_criterion(criterion)
     _check(amount, scope, round_to, criterion, data, layers)
-    check_rounds(rounds)
+    check_count("rounds", rounds)
     check_flag("fold_constants", fold_constants)
     _check_normalize(normalize, scope)
     compensation = check_compensation(compensate, data, fold_constants)
@@ -117,10 +117,7 @@ def _check(amount, scope, round_to, criterion, data, layers) -> None:
         )
     if not isinstance(scope, str) or scope not in SCOPES:
         raise ValueError(f"`scope` is one of {', '.join(SCOPES)}. Received: scope={scope!r}")
-    if round_to is not None and (not is_whole(round_to) or round_to < 1):
-        raise ValueError(
-            f"`round_to` is an integer, 1 or more, or None. Received: round_to={round_to!r}"
-        )
+    check_count("round_to", round_to, optional=True)
     if criterion.needs_data and data is None:
         raise ValueError(
             f"{criterion!r} looks at data. Received: data=None. Give `data=(x, y)`, or choose a "

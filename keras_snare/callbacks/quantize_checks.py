@@ -8,6 +8,7 @@ import keras
 
 from keras_snare.arguments import is_whole
 from keras_snare.callbacks.distillation import DistillationCallback
+from keras_snare.callbacks.early_stopping import check_early_stopping
 from keras_snare.callbacks.lottery import LotteryTicketCallback
 from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.running_fit import RunningFit
@@ -118,7 +119,8 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
             "Make the folder first."
         )
     for one in callbacks:
-        _check_other(settings, one, start)
+        _check_other(settings, one)
+    check_early_stopping(callbacks, start, "the network is quantized for the first time")
     behind = callbacks[callbacks.index(settings) + 1 :] if settings in callbacks else []
     late = [type(one).__name__ for one in behind if brings_back(one)]
     if late:
@@ -136,7 +138,7 @@ def brings_back(callback: Any) -> bool:
     return restores or isinstance(callback, kinds.SwapEMAWeights)
 
 
-def _check_other(settings: Any, one: Any, start: int) -> None:
+def _check_other(settings: Any, one: Any) -> None:
     name = type(one).__name__
     if one is not settings and isinstance(one, type(settings)):
         raise ValueError(
@@ -158,11 +160,4 @@ def _check_other(settings: Any, one: Any, start: int) -> None:
         raise ValueError(
             "Expected a DistillationCallback without `features`: while the network is quantized, "
             f"TF-MOT computes it, and no layer of the model is seen. Received: {one.features!r}."
-        )
-    early = isinstance(one, keras.callbacks.EarlyStopping) and one.restore_best_weights
-    if early and one.start_from_epoch < start:
-        raise ValueError(
-            "EarlyStopping(restore_best_weights=True) would bring back weights from before epoch "
-            f"{start}, the first that is quantized. Give it start_from_epoch={start}. Received: "
-            f"start_from_epoch={one.start_from_epoch}."
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_snare.arguments import check_flag
+from keras_snare.arguments import check_count, check_flag
 from keras_snare.callbacks.pruning_checks import check_units
 from keras_snare.masking import (
     check_criterion_data,
@@ -11,7 +11,7 @@ from keras_snare.masking import (
     get_connection_criterion,
     get_pattern,
 )
-from keras_snare.policy import check_layers, check_rounds
+from keras_snare.policy import check_layers
 
 
 def check_synflow(settings: Any) -> float:
@@ -22,7 +22,7 @@ def check_synflow(settings: Any) -> float:
     """
     for name in ("structured", "remove_dead"):
         check_flag(name, getattr(settings, name))
-    check_rounds(settings.rounds)
+    check_count("rounds", settings.rounds)
     check_layers(settings.layers)
     if settings.structured:
         check_units(settings, listens=False)

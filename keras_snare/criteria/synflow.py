@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_snare.arguments import is_whole
+from keras_snare.arguments import check_count
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.evidence import ChannelEvidence
 
@@ -28,8 +28,7 @@ class SynFlowCriterion(Criterion):
     needs = "network"
 
     def __init__(self, size: int = 128):
-        if not is_whole(size) or size < 1:
-            raise ValueError(f"`size` is an integer, 1 or more. Received: size={size!r}")
+        check_count("size", size)
         self.size = size
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:

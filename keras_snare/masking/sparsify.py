@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_snare.arguments import check_count
 from keras_snare.masking.arguments import (
     check_compiled,
     check_criterion_data,
@@ -18,7 +19,7 @@ from keras_snare.masking.patterns import Pattern, get_pattern
 from keras_snare.masking.scoring import score_connections
 from keras_snare.masking.selection import select
 from keras_snare.masking.suitable import suitable_kernels
-from keras_snare.policy import check_layers, check_rounds
+from keras_snare.policy import check_layers
 from keras_snare.schedules import Exponential
 
 _LEAST = np.finfo(np.float64).tiny
@@ -79,7 +80,7 @@ def sparsify(
     """
     found, stands = get_connection_criterion(criterion), get_pattern(pattern, block)
     final = final_sparsity(sparsity, stands, 0.8)
-    check_rounds(rounds)
+    check_count("rounds", rounds)
     check_scope(scope)
     check_layers(layers)
     check_criterion_data(found, data, "data")

@@ -1,7 +1,7 @@
 """Scores and costs to decisions: no Keras training in here."""
 
 from keras_snare.policy.one_shot import SCOPES, lowest, one_shot
-from keras_snare.policy.rounds import check_rounds, in_rounds
+from keras_snare.policy.rounds import in_rounds
 from keras_snare.policy.selection import check_layers, matching_groups, means, select_groups
 from keras_snare.policy.snare import Proposal, SnarePolicy
 
@@ -10,7 +10,6 @@ __all__ = [
     "Proposal",
     "SnarePolicy",
     "check_layers",
-    "check_rounds",
     "in_rounds",
     "lowest",
     "matching_groups",

@@ -7,21 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_snare.arguments import is_whole
 from keras_snare.criteria import Criterion, Normalization, score_groups, statistics
 from keras_snare.graph import ChannelGroup, ChannelGroups
 from keras_snare.policy.one_shot import one_shot
 from keras_snare.schedules import Exponential
-
-
-def check_rounds(rounds: Any) -> None:
-    """Checks a number of rounds.
-
-    Raises:
-        ValueError: when it is no positive integer.
-    """
-    if not is_whole(rounds) or rounds < 1:
-        raise ValueError(f"`rounds` is an integer, 1 or more. Received: rounds={rounds!r}")
 
 
 def in_rounds(

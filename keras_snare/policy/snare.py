@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from keras_snare.arguments import is_number, is_whole
+from keras_snare.arguments import check_count, is_number
 from keras_snare.records import GroupSize
 
 
@@ -159,7 +159,4 @@ def _check(first_step, min_step, beta, gamma, max_trials, round_to) -> None:
         if not is_number(weight) or not 0 <= weight < float("inf"):
             raise ValueError(f"`{name}` is a number, 0 or more. Received: {name}={weight!r}")
     for name, count in (("max_trials", max_trials), ("round_to", round_to)):
-        if count is not None and (not is_whole(count) or count < 1):
-            raise ValueError(
-                f"`{name}` is an integer, 1 or more, or None. Received: {name}={count!r}"
-            )
+        check_count(name, count, optional=True)

@@ -5,22 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_snare.arguments import is_whole
 from keras_snare.criteria import batches
 from keras_snare.masking.criteria.base import Measured, gradients
 from keras_snare.masking.kernels import Kernel
-
-
-def check_batch_size(batch_size: Any) -> None:
-    """Checks the size of batches.
-
-    Raises:
-        ValueError: when it is no positive integer.
-    """
-    if not is_whole(batch_size) or batch_size < 1:
-        raise ValueError(
-            f"`batch_size` is an integer, 1 or more. Received: batch_size={batch_size!r}"
-        )
 
 
 def mean_gradients(model, kernels: list[Kernel], data: Any, batch_size: int = 128) -> Measured:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from keras_snare.arguments import check_count
 from keras_snare.masking.criteria.base import ConnectionCriterion
-from keras_snare.masking.criteria.slopes import check_batch_size, mean_gradients
+from keras_snare.masking.criteria.slopes import mean_gradients
 
 
 class SNIPCriterion(ConnectionCriterion):
@@ -26,7 +27,7 @@ class SNIPCriterion(ConnectionCriterion):
     needs = "data"
 
     def __init__(self, batch_size: int = 128):
-        check_batch_size(batch_size)
+        check_count("batch_size", batch_size)
         self.batch_size = batch_size
 
     def measure(self, model, kernels, data):

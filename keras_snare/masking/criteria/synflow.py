@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_snare.arguments import is_whole
+from keras_snare.arguments import check_count
 from keras_snare.criteria.flow import synaptic_flow
 from keras_snare.masking.criteria.base import ConnectionCriterion
 
@@ -27,8 +27,7 @@ class SynFlowConnectionCriterion(ConnectionCriterion):
     needs = "network"
 
     def __init__(self, size: int = 128):
-        if not is_whole(size) or size < 1:
-            raise ValueError(f"`size` is an integer, 1 or more. Received: size={size!r}")
+        check_count("size", size)
         self.size = size
 
     def measure(self, model, kernels, data):
