@@ -54,7 +54,7 @@ class HoldMasksCallback(PruningCallback):
 
     def on_epoch_begin(self, epoch, logs=None):
         run = self._running()
-        run.begin()
+        run.epoch_begins()
         if not self._begun:
             self._begun = True
             run.step.set(self.masks)

@@ -90,7 +90,7 @@ class LotteryRun:
                 self.tickets = StoredTickets(self.settings.directory)
             self._learning.attach()
         self._epoch = epoch
-        self._run.begin()
+        self._run.epoch_begins()
         if self._per_epoch and epoch == self.rounds.first + self.rounds.skipped:
             self._keep()
         number = self.rounds.number(epoch)

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import keras
-
+from keras_snare.callbacks.early_stopping import check_early_stopping
 from keras_snare.callbacks.pruning import PruningCallback, check_alone
 from keras_snare.callbacks.running_fit import Guard, RunningFit, running_fit
 from keras_snare.errors import UnsupportedModelError
@@ -17,8 +16,9 @@ class MaskRun:
     """Holds masks through a `fit`, and takes them off the model however it ends.
 
     Args:
-        callback: whose run it is.
-        step: the masks; nothing is done to the model before `begin`.
+        callback: whose run it is; its `remove_dead` and `layers` say what becomes of units without
+            connections in the end, if it has them.
+        step: the masks; nothing is done to the model before `epoch_begins`.
         fit: the running `fit`, or None where it was not found.
         afterwards: called whenever everything of this run is off the model.
     """
@@ -36,35 +36,31 @@ class MaskRun:
         self._guard = Guard(self.model, fit.callbacks if fit else None, self.tidy_up)
         self._attached = False
         self._layers = {one.name: one.layer for one in step.kernels}
+        self._remove_dead = getattr(callback, "remove_dead", False)
+        self._chosen = getattr(callback, "layers", None)
 
-    def begin(self) -> None:
-        """Holds from here on; called at the beginning of every epoch, it watches the step."""
+    def epoch_begins(self) -> None:
+        """Holds from the first epoch on, and watches the step, which may have been made anew."""
         if not self._attached:
             self._attached = True
             self.step.attach()
             self.model.make_train_function(force=True)
-        self.step.hold()
         self._guard.watch_model()
 
-    def end(self) -> None:
-        """Leaves a plain model whose pruned connections are zeros."""
-        if self._attached:
-            # Averages or the best weights of another epoch may have been put in.
-            self.step.masks.apply(self.model)
-        self.tidy_up()
-
-    def end_without_dead(self, layers: Any) -> tuple[Masks, PruneReport]:
-        """Ends and removes units without connections.
-
-        Args:
-            layers: those whose masks are asked for.
+    def end(self) -> tuple[Masks, PruneReport | None]:
+        """Leaves a plain model whose pruned connections are zeros.
 
         Returns:
-            The masks of the smaller model, and what was removed.
+            The masks, and what was removed where units without connections are to go.
         """
-        self.end()
+        if self._attached:
+            # Averages or the best weights of another epoch may have been put in.
+            self.step.hold()
+        self.tidy_up()
+        if not self._remove_dead:
+            return self.step.masks, None
         report = remove_dead(self.model)
-        return Masks.of(self.model, layers), report
+        return Masks.of(self.model, self._chosen), report
 
     def logs(self) -> dict[str, float]:
         """Returns the sparsity in all, and by layer."""
@@ -121,12 +117,5 @@ def check_fit(callback: PruningCallback, last: int) -> RunningFit | None:
     fit = running_fit(model)
     callbacks: list[Any] = fit.callbacks.callbacks if fit is not None else []
     check_alone(callback, callbacks)
-    for one in callbacks:
-        early = isinstance(one, keras.callbacks.EarlyStopping) and one.restore_best_weights
-        if early and one.start_from_epoch < last:
-            raise ValueError(
-                "EarlyStopping(restore_best_weights=True) would bring back weights from before "
-                f"epoch {last}, in which {type(callback).__name__} prunes for the last time. Give "
-                f"it start_from_epoch={last}. Received: start_from_epoch={one.start_from_epoch}."
-            )
+    check_early_stopping(callbacks, last, f"{type(callback).__name__} prunes for the last time")
     return fit

@@ -13,10 +13,9 @@ from keras_snare.masking import (
     suitable_kernels,
     whole_masks,
 )
-from keras_snare.records import PruneReport
 
 
-class SynFlowRun:
+class SynFlowRun(MaskRun):
     """Prunes connections once, and holds the masks.
 
     Args:
@@ -30,12 +29,7 @@ class SynFlowRun:
         self._pattern = get_pattern(settings.pattern, settings.block)
         kernels, _ = suitable_kernels(settings.model, self._pattern, settings.layers)
         self._begin_with = whole_masks(settings.model, kernels, begin_with)
-        self._step = MaskedStep(settings.model, kernels)
-        self._run = MaskRun(settings, self._step, fit)
-
-    def epoch_begins(self) -> None:
-        """Begins before the first epoch."""
-        self._run.begin()
+        super().__init__(settings, MaskedStep(settings.model, kernels), fit)
 
     def update_in_rounds(self, sparsity: float, rounds: int) -> None:
         """Prunes up to a sparsity."""
@@ -51,19 +45,4 @@ class SynFlowRun:
             layers=settings.layers,
             initial_masks=self._begin_with,
         )
-        self._step.set(masks)
-
-    def logs(self) -> dict[str, float]:
-        """Returns the sparsity in all and by layer."""
-        return self._run.logs()
-
-    def end(self) -> tuple[Masks | None, PruneReport | None]:
-        """Leaves a plain model; returns the masks, and what was removed for real."""
-        if self.settings.remove_dead:
-            return self._run.end_without_dead(self.settings.layers)
-        self._run.end()
-        return self._step.masks, None
-
-    def tidy_up(self) -> None:
-        """Takes everything of ours off the model."""
-        self._run.tidy_up()
+        self.step.set(masks)

@@ -8,9 +8,9 @@ import numpy as np
 
 from keras_snare import step_hooks
 from keras_snare.masking.adafactor import AdafactorFloor
+from keras_snare.masking.elementwise import is_elementwise
 from keras_snare.masking.kernels import Kernel
 from keras_snare.masking.masks import Masks
-from keras_snare.masking.steady import leaves_zeros
 from keras_snare.step_hooks import StepHook
 from keras_snare.surgery import optimizers
 
@@ -21,11 +21,10 @@ Statistic = Callable[[Any, Any], Any]
 class MaskedStep(StepHook):
     """Keeps pruned connections at zero through training, whatever the optimizer does.
 
-    In every step the gradients of pruned connections are set to zero, so that no momentum gathers
-    and no clipping counts them, and after the update their weights are set to zero. The latter is
-    left out where it is known that they stay there (`leaves_zeros`). The masks lie beside the
-    model, which stays a plain Keras model. Whoever changes weights or slots in between calls
-    `hold`.
+    In every step the weights of pruned connections are set to zero after the update. Before it,
+    their gradients are, so that they have no part in clipping and the like; that is left out where
+    it would change nothing for the other weights (`is_elementwise`), and `set` and `hold` empty
+    what momenta gather then. The masks lie beside the model, which stays a plain Keras model.
 
     Args:
         model: a compiled model.
@@ -68,7 +67,7 @@ class MaskedStep(StepHook):
         optimizer = optimizers.built_optimizer(model)
         self._floor = AdafactorFloor(optimizer)
         self._averages = optimizers.moving_averages(optimizer)
-        self._steady = not dormant and leaves_zeros(model, [one.variable for one in kernels])
+        self._elementwise = is_elementwise(optimizer, [one.variable for one in kernels])
 
     def attach(self) -> None:
         """Begins to hold; the training step has to be compiled after this."""
@@ -90,13 +89,14 @@ class MaskedStep(StepHook):
             gradients[at] = keras.ops.convert_to_tensor(gradients[at])
         if self._statistics:
             self._sum_up([(variable, _of_all_replicas(gradients[at])) for variable, at in found])
-        for variable, at in () if self._dormant else found:
-            gradients[at] = self._masked(variable, gradients[at])
+        if not (self._dormant or self._elementwise):
+            for variable, at in found:
+                gradients[at] = self._masked(variable, gradients[at])
         return gradients
 
     def after(self) -> None:
         """Masks the weights, and their averages where the optimizer keeps some."""
-        for kernel in () if self._steady else self.kernels:
+        for kernel in self.kernels:
             variable = kernel.variable
             masked = self._masked(variable, variable.value)
             if self._dormant:
@@ -117,17 +117,22 @@ class MaskedStep(StepHook):
             weights = self.weights(kernel)
             self._masks[id(variable)].assign(keep.astype(self._dtype))
             variable.assign(np.where(keep, weights, 0))
-            cleared[id(variable)] = (self.masks[kernel.name] != keep) | ~keep
             if self._dormant:
                 self._dormant[id(variable)].assign(np.where(keep, 0, weights))
-        if not self._dormant:
-            optimizers.clear_slots(self.model.optimizer, cleared)
+                continue
+            back = keep & ~self.masks[kernel.name]
+            where = back if self._elementwise else back | ~keep
+            if where.any():
+                cleared[id(variable)] = where
+        optimizers.clear_slots(self.model.optimizer, cleared)
         self.masks = masks
 
     def hold(self) -> None:
-        """Masks what something other than the training step may have put in."""
-        if self._steady:
-            self.set(self.masks)
+        """Masks once more what something other than the training step may have put in."""
+        self.set(self.masks)
+        if not self._dormant:
+            pruned = {id(one.variable): ~self.masks[one.name] for one in self.kernels}
+            optimizers.clear_slots(self.model.optimizer, pruned)
 
     def weights(self, kernel: Kernel) -> np.ndarray:
         """Returns the weights of a kernel, with those that are dormant."""

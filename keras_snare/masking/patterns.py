@@ -31,7 +31,7 @@ class Pattern:
             axis: int or None, the axis over which the kernel sums up what it reads.
         """
         flat = scores.reshape(-1)
-        return flat, np.ones(flat.shape, dtype=np.int64)
+        return flat, np.ones(flat.shape, dtype=np.int8)
 
     def mask(self, kept: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Returns the mask that keeps some parts."""

@@ -53,6 +53,25 @@ def test_equal_scores_go_in_order_and_minus_infinity_goes_first():
     assert _select({"a": [[5, 1, -np.inf, 2]]}, 0.25) == {"a": [[1, 1, 0, 1]]}
 
 
+@pytest.mark.parametrize(
+    "kind", ["normal", "in order", "nearly all equal", "two humps", "one far away"]
+)
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.9, 0.9999])
+def test_of_many_scores_the_lowest_go(kind, share):
+    """By a sample of them: however they lie, no other is chosen than by sorting."""
+    random = np.random.default_rng(0)
+    scores = {
+        "normal": abs(random.normal(size=30_000)),
+        "in order": np.arange(30_000.0),
+        "nearly all equal": np.where(random.random(30_000) < 0.99, 1.0, random.random(30_000)),
+        "two humps": random.normal(size=30_000) + 50 * (random.random(30_000) < 0.5),
+        "one far away": np.append(np.zeros(29_999), 1e30),
+    }[kind]
+    expected = np.ones(30_000, dtype=int)
+    expected[np.argsort(scores, kind="stable")[: round(share * 30_000)]] = 0
+    assert _select({"a": scores}, share) == {"a": expected.tolist()}
+
+
 @pytest.mark.parametrize("scope", ["layer", "global", "erk"])
 @given(
     st.lists(st.tuples(st.integers(1, 6), st.integers(1, 9)), min_size=1, max_size=3),

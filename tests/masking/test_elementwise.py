@@ -1,4 +1,4 @@
-"""Where the training step need not mask the weights, and where it has to."""
+"""Where the training step need not mask the gradients, and where it has to."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from training import compiled, random_data
 
 from keras_snare import Masks
 from keras_snare.masking import MaskedStep, kernels_of
-from keras_snare.masking.steady import _STEADY, leaves_zeros
+from keras_snare.masking.elementwise import _ELEMENTWISE, is_elementwise
 
 layers = keras.layers
 
@@ -48,49 +48,45 @@ def _pruned_and_kept(step):
     return weights[~kept], weights[kept]
 
 
-class Shaken(keras.Sequential):
-    """Moves every weight after the update, in its own training step."""
-
-    def train_step(self, data):
-        logs = super().train_step(data)
-        for one in self.trainable_variables:
-            one.assign_add(keras.ops.ones_like(one))
-        return logs
-
-
-def test_which_steps_are_known():
-    def known(optimizer, **options):
-        model = _model(optimizer, **options)
-        return leaves_zeros(model, model.trainable_variables)
+def test_which_optimizers_are_known():
+    def known(optimizer, constraint=None):
+        model = _model(optimizer, constraint)
+        return is_elementwise(model.optimizer, model.trainable_variables)
 
     adam, scaled = keras.optimizers.Adam, keras.optimizers.LossScaleOptimizer
-    for one in (adam(), scaled(adam())):
+    for one in (adam(), scaled(adam()), adam(clipvalue=1.0), keras.optimizers.Ftrl()):
         assert known(one)
-    for one in (Restless(), scaled(Restless()), keras.optimizers.Ftrl(), keras.optimizers.Muon()):
+    for one in (Restless(), scaled(Restless()), keras.optimizers.Muon()):
         assert not known(one)
-    assert not known(adam(), constraint=Restraint())
-    assert not known(adam(), kind=Shaken)
+    for name in ("clipnorm", "global_clipnorm"):
+        assert not known(adam(**{name: 1.0}))
+        assert not known(scaled(adam(**{name: 1.0})))
+    assert not known(adam(), Restraint())
+    assert not is_elementwise(None, [])
 
 
-@pytest.mark.parametrize("optimizer", sorted(_STEADY, key=lambda one: one.__name__))
-def test_known_optimizers_move_no_zero_without_gradient_and_history(optimizer):
-    """The optimizer alone: nothing of ours runs after its update."""
-    own = optimizer(0.1, weight_decay=0.1, use_ema=True, ema_overwrite_frequency=2)
-    random = np.random.default_rng(1)
-    variable = keras.Variable(random.normal(size=(4, 3)))
-    own.build([variable])
-    for step in range(6):
-        gradient = random.normal(size=(4, 3)).astype("float32")
-        if step == 2:
-            variable.assign(keras.ops.concatenate([variable[:2] * 0, variable[2:]]))
-            for slot in own.variables:
-                if slot.shape == variable.shape:
-                    slot.assign(keras.ops.concatenate([slot[:2] * 0, slot[2:]]))
-        gradient[:2] *= step < 2
-        own.apply([keras.ops.convert_to_tensor(gradient)])
-    found = keras.ops.convert_to_numpy(variable)
-    assert (found[:2] == 0).all()
-    assert np.abs(found[2:]).min() > 0
+@pytest.mark.parametrize("optimizer", sorted(_ELEMENTWISE, key=lambda one: one.__name__))
+def test_gradients_of_pruned_weights_change_no_other_weight(optimizer):
+    """The optimizer alone, once with all gradients and once with those of four rows at zero."""
+    options = {"weight_decay": 0.1, "use_ema": True, "ema_overwrite_frequency": 3}
+    found = []
+    for masks in (False, True):
+        own = optimizer(keras.optimizers.SGD(0.1, momentum=0.9)) if _wraps(optimizer) else None
+        own = own or optimizer(0.1, **options)
+        random = np.random.default_rng(1)
+        variable = keras.Variable(random.normal(size=(8, 3)))
+        own.build([variable])
+        for _ in range(5):
+            gradient = random.normal(size=(8, 3)).astype("float32")
+            gradient[:4] *= not masks
+            own.apply([keras.ops.convert_to_tensor(gradient)])
+        found.append(keras.ops.convert_to_numpy(variable))
+    np.testing.assert_array_equal(found[0][4:], found[1][4:])
+    assert (found[0][:4] != found[1][:4]).any()
+
+
+def _wraps(optimizer) -> bool:
+    return optimizer is keras.optimizers.LossScaleOptimizer
 
 
 @pytest.mark.parametrize(
