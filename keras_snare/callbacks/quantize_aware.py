@@ -31,8 +31,10 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
     kernel in it, such as that of Conv1D, is rounded only when the file is written, of which a
     warning tells, and so is all of a Rescaling layer.
 
-    With a `MagnitudePruneCallback` or `HoldMasksCallback` in the same `fit`, zeros stay zeros. What
-    changes the form of the network, such as `SnareCallback`, belongs in a `fit` before.
+    With a `SnareCallback(stop_when_done=False)` in the same `fit`, its search ends with the first
+    quantized epoch, and the smallest network that it has accepted is quantized. With a
+    `MagnitudePruneCallback` or `HoldMasksCallback`, zeros stay zeros. What else changes the form of
+    the network belongs in a `fit` before.
 
     Args:
         start_epoch: int or None, the epoch, counted from 0, that is the first to be quantized. None

@@ -17,8 +17,6 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.policy import check_layers
 from keras_snare.quantize.integer_file import TYPES
 
-_CUTTING = (SnareCallback, LotteryTicketCallback)
-
 
 def check_arguments(settings: Any) -> None:
     """Checks the callback's own arguments.
@@ -145,13 +143,15 @@ def _check_other(settings: Any, one: Any) -> None:
             "One QuantizeAwareCallback can quantize a fit. Received: two. Leave one out."
         )
     removes = getattr(one, "structured", False) or getattr(one, "remove_dead", False)
-    if isinstance(one, _CUTTING) or (isinstance(one, PruningCallback) and removes):
+    if isinstance(one, SnareCallback):
+        _check_search(one)
+    elif isinstance(one, LotteryTicketCallback) or (isinstance(one, PruningCallback) and removes):
         raise ValueError(
             "Expected a network that keeps its form while it is quantized. Received: "
             f"QuantizeAwareCallback together with {name}, which changes it. Call fit twice: first "
             f"with {name}, then, on the same model, with QuantizeAwareCallback."
         )
-    if settings.optimizer is not None and isinstance(one, PruningCallback):
+    elif settings.optimizer is not None and isinstance(one, PruningCallback):
         raise ValueError(
             f"Expected no `optimizer` together with {name}, which holds its zeros in the update of "
             f"the model's own. Received: optimizer={settings.optimizer!r}. Leave it out."
@@ -161,3 +161,14 @@ def _check_other(settings: Any, one: Any) -> None:
             "Expected a DistillationCallback without `features`: while the network is quantized, "
             f"TF-MOT computes it, and no layer of the model is seen. Received: {one.features!r}."
         )
+
+
+def _check_search(snare: SnareCallback) -> None:
+    for name in ("stop_when_done", "prune_inputs"):
+        if getattr(snare, name):
+            raise ValueError(
+                "Expected a search that leaves the last epochs, and the inputs, to "
+                f"QuantizeAwareCallback. Received: SnareCallback({name}=True). Give it "
+                f"{name}=False, or call fit twice: first with SnareCallback, then, on the same "
+                "model, with QuantizeAwareCallback."
+            )

@@ -8,6 +8,7 @@ import keras
 from keras_snare.callbacks.first_batches import FirstBatches
 from keras_snare.callbacks.quantize_checks import brings_back, check_fit, first_epoch
 from keras_snare.callbacks.running_fit import Guard, running_fit
+from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.aware import AwareTwin
 from keras_snare.quantize.calibration import calibrate, follow_weights
@@ -51,6 +52,9 @@ class QuantizeRun:
     def epoch_begins(self, epoch: int) -> None:
         """Begins with the first quantized epoch."""
         if self._aware is None and epoch >= self.start:
+            for one in self._fit.callbacks.callbacks:
+                if isinstance(one, SnareCallback):
+                    one.end_search()
             self._begin()
         self._guard.watch_model()
 

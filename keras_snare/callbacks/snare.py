@@ -132,6 +132,7 @@ class SnareCallback(PruningCallback):
         new_policy(self)
         check_settings(self, self._criterion)
         self._run: SnareRun | None = None
+        self._last_logs: dict[str, float] = {}
 
     def on_train_begin(self, logs=None):
         if self._run is not None:
@@ -139,17 +140,29 @@ class SnareCallback(PruningCallback):
         self._run = SnareRun(self, self._objective, self._criterion)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._running().epoch_begins()
-        self.report = self._running().report
+        if self._run is not None:
+            self._run.epoch_begins()
+            self.report = self._run.report
 
     def on_epoch_end(self, epoch, logs=None):
-        self._running().epoch_ended(epoch + 1, {} if logs is None else logs)
+        logs = {} if logs is None else logs
+        if self._run is not None:
+            self._run.epoch_ended(epoch + 1, logs)
+        else:
+            logs.update(self._last_logs)
 
     def on_train_end(self, logs=None):
-        self._running().training_ended()
-        self.report = self._running().report
-        self._run = None
+        if self._run is not None:
+            self._run.training_ended()
+            self.report, self._run = self._run.report, None
 
-    def _running(self) -> SnareRun:
-        assert self._run is not None, "on_train_begin comes first"
-        return self._run
+    def end_search(self) -> None:
+        """Ends the search before `fit` ends, between two epochs.
+
+        The model becomes the last accepted one, and `fit` trains it on as it is. The method is for
+        callbacks that need a network of one form from an epoch on. Without a search under way,
+        nothing happens.
+        """
+        if self._run is not None:
+            self._last_logs = self._run.end_search()
+            self.report, self._run = self._run.report, None

@@ -22,6 +22,8 @@ from keras_snare.surgery import (
     check_compensation,
 )
 
+LOGS = ("snare_params", "snare_flops", "snare_trial", "snare_accepted")
+
 
 def new_policy(settings: Any) -> SnarePolicy:
     """Returns a policy with a callback's settings."""
@@ -114,8 +116,8 @@ class SnareRun:
             search.judge(epoch, metric, logs.get("loss"))
         if self._warmup.over:
             self._advance(search)
-        logs["snare_params"], logs["snare_flops"] = trained.params, trained.flops
-        logs["snare_trial"], logs["snare_accepted"] = number, search.report.accepted
+        figures = (trained.params, trained.flops, number, search.report.accepted)
+        logs.update(zip(LOGS, figures, strict=True))
         if search.done:
             self._finish(search, metric)
             self._save()
@@ -129,6 +131,18 @@ class SnareRun:
         self.tidy_up()
         # fit did this already, but to weights that may have been undone just now.
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def end_search(self) -> dict[str, float]:
+        """Leaves the model as the last accepted one, to be trained on.
+
+        Returns:
+            What is in `logs` of the epochs to come.
+        """
+        self._teller.quiet()
+        search = self._running()
+        self.tidy_up()
+        accepted, cost = search.report.accepted, search.cost
+        return dict(zip(LOGS, (cost.params, cost.flops, 0, accepted), strict=True))
 
     def tidy_up(self) -> None:
         """Undoes what is unfinished and takes everything of ours off the model."""

@@ -119,20 +119,14 @@ class MaskedStep(StepHook):
             variable.assign(np.where(keep, weights, 0))
             if self._dormant:
                 self._dormant[id(variable)].assign(np.where(keep, 0, weights))
-                continue
-            back = keep & ~self.masks[kernel.name]
-            where = back if self._elementwise else back | ~keep
-            if where.any():
-                cleared[id(variable)] = where
+            else:
+                cleared[id(variable)] = (self.masks[kernel.name] != keep) | ~keep
         optimizers.clear_slots(self.model.optimizer, cleared)
         self.masks = masks
 
     def hold(self) -> None:
         """Masks once more what something other than the training step may have put in."""
         self.set(self.masks)
-        if not self._dormant:
-            pruned = {id(one.variable): ~self.masks[one.name] for one in self.kernels}
-            optimizers.clear_slots(self.model.optimizer, pruned)
 
     def weights(self, kernel: Kernel) -> np.ndarray:
         """Returns the weights of a kernel, with those that are dormant."""

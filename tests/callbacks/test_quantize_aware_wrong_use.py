@@ -78,7 +78,7 @@ def stopper(**settings):
             [],
             [keras_snare.SnareCallback(monitor="loss")],
             ValueError,
-            r"together with Snare.*twice",
+            r"SnareCallback\(stop_when_done=True\).*twice",
         ),
         (
             {},

@@ -64,14 +64,15 @@ def _assert_same(found, expected):
 
 def test_by_hand():
     """Signs, biases and bounded activations make no difference: R is a product of sizes."""
-    model = chain((2,), layers.Dense(2, "tanh"), layers.Dense(1, "sigmoid"))
+    made, read = layers.Dense(2, "tanh", name="made"), layers.Dense(1, "sigmoid", name="read")
+    model = chain((2,), made, read)
     first, second = model.layers
     first.set_weights([np.array([[1.0, -2.0], [3.0, 0.0]]), np.array([7.0, -7.0])])
     second.set_weights([np.array([[-5.0], [0.5]]), np.array([9.0])])
     flows = synaptic_flow(model, [first.kernel, second.kernel])
     assert flows[0].tolist() == [[5.0, 1.0], [15.0, 0.0]]
     assert flows[1].tolist() == [[20.0], [1.0]]
-    assert flow_of_units(model, channel_groups(model).prunable())["dense"].tolist() == [20.0, 1.0]
+    assert flow_of_units(model, channel_groups(model).prunable())["made"].tolist() == [20.0, 1.0]
 
 
 def test_normalisations_by_hand():
