@@ -27,6 +27,7 @@ from keras_snare.errors import (
 from keras_snare.graph import channel_groups, cost
 from keras_snare.masking import ConnectionCriterion, Masks, Ticket, remove_dead, sparsify
 from keras_snare.pruning import prune
+from keras_snare.quantize import quantize_aware_train
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
 from keras_snare.report import CompressionReport, LotteryReport
 from keras_snare.surgery import register_layer, save_model, shrink
@@ -61,6 +62,7 @@ __all__ = [
     "layers",
     "prune",
     "quantize",
+    "quantize_aware_train",
     "register_criterion",
     "register_layer",
     "remove_dead",

@@ -1,7 +1,5 @@
 """Mistakes that `QuantizeAwareCallback` can see before any training."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,8 +12,7 @@ from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.policy import check_layers
-from keras_snare.quantize.integer_file import TYPES
+from keras_snare.quantize.options import check_folder, check_options
 
 
 def check_arguments(settings: Any) -> None:
@@ -35,17 +32,7 @@ def check_arguments(settings: Any) -> None:
             "Expected `start_epoch`, the epoch that is the first to be quantized, or `epochs`, how "
             "many at the end of fit are. Received: neither. Give start_epoch=10 or epochs=5."
         )
-    path = settings.path
-    if not isinstance(path, (str, os.PathLike, type(None))) or path == "":
-        raise TypeError(f"`path` is the path of a file, or None for no file. Received: {path!r}")
-    for name in ("input_type", "output_type"):
-        if getattr(settings, name) not in TYPES:
-            raise ValueError(
-                f"`{name}` is one of {', '.join(map(repr, TYPES))}. Received: "
-                f"{name}={getattr(settings, name)!r}"
-            )
-    check_layers(settings.layers)
-    _check_of_tf_mot(settings)
+    check_options(settings)
     optimizer = settings.optimizer
     if not isinstance(optimizer, (str, keras.optimizers.Optimizer, type(None))):
         raise TypeError(
@@ -54,24 +41,6 @@ def check_arguments(settings: Any) -> None:
         )
     if isinstance(optimizer, str):
         keras.optimizers.get(optimizer)
-
-
-def _check_of_tf_mot(settings: Any) -> None:
-    scheme, configs = settings.scheme, settings.configs
-    if scheme != "default" and not hasattr(scheme, "get_quantize_registry"):
-        raise ValueError(
-            "`scheme` is 'default' or a QuantizeScheme of TF-MOT, such as tfmot.quantization.keras."
-            f"default_8bit.Default8BitQuantizeScheme(). Received: scheme={scheme!r}"
-        )
-    if configs is not None and not (
-        isinstance(configs, dict)
-        and all(isinstance(name, str) for name in configs)
-        and all(hasattr(one, "get_weights_and_quantizers") for one in configs.values())
-    ):
-        raise TypeError(
-            "`configs` is a dictionary from the name of a layer to a QuantizeConfig of TF-MOT, or "
-            f"None. Received: {configs!r}"
-        )
 
 
 def first_epoch(settings: Any, fit: RunningFit) -> int:
@@ -111,11 +80,7 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
             f"Expected training on one device. Received: a strategy with {replicas} replicas. Make "
             "the model outside of its scope for the quantized part."
         )
-    if settings.path is not None and not Path(settings.path).absolute().parent.is_dir():
-        raise NotADirectoryError(
-            f"Expected `path` in a folder that is there. Received: path={str(settings.path)!r}. "
-            "Make the folder first."
-        )
+    check_folder(settings.path)
     for one in callbacks:
         _check_other(settings, one)
     check_early_stopping(callbacks, start, "the network is quantized for the first time")

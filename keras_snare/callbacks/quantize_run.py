@@ -13,6 +13,7 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.aware import AwareTwin
 from keras_snare.quantize.calibration import calibrate, follow_weights
 from keras_snare.quantize.integer_file import integer_file
+from keras_snare.quantize.options import warn_of_late
 from keras_snare.quantize.representative import BATCHES, random_batch, representative_batches
 from keras_snare.replacing import Replacement
 
@@ -101,13 +102,7 @@ class QuantizeRun:
     def _try(self) -> None:
         """Goes the whole way once, with weights as they are, before any time goes into training."""
         settings, aware = self.settings, self._quantized()
-        if aware.late:
-            warnings.warn(
-                f"TF-MOT does not round the kernels of {', '.join(aware.late)} while they train: "
-                "their outputs are, and their kernels only when the file is written.",
-                UserWarning,
-                stacklevel=2,
-            )
+        warn_of_late(aware.late)
         if settings.path is not None:
             batches = self._batches or [random_batch(self.model)]
             calibrate(aware.quantized, batches)

@@ -5,10 +5,9 @@ from typing import Any
 
 import keras
 
-from keras_snare.policy import means
 from keras_snare.quantize.bridge import to_tf_keras
+from keras_snare.quantize.chosen import chosen_layers
 from keras_snare.quantize.environment import tf_mot
-from keras_snare.quantize.planning import planned
 from keras_snare.quantize.sharing import SharedWeights
 
 
@@ -36,7 +35,7 @@ class AwareTwin:
         # It imports TF-MOT, which has to be done with care.
         from keras_snare.quantize.fake_quantization import fake_quantized
 
-        chosen = _chosen(model, layers, configs)
+        chosen = chosen_layers(model, layers, configs)
         twin = to_tf_keras(model)
         self.quantized, self.late = fake_quantized(twin.model, chosen, scheme)
         self.weights = SharedWeights(twin, self.quantized)
@@ -61,32 +60,6 @@ class AwareTwin:
             self._seen = inputs
         result = self.quantized(inputs if len(inputs) > 1 else inputs[0], training=training)
         return list(result) if isinstance(result, (list, tuple)) else [result]
-
-
-def _chosen(model, layers: Any, configs: dict[str, Any]) -> dict[str, Any]:
-    """The layers of the twin that are quantized, each with its configuration or None."""
-    calls = planned(model).calls
-    known = [call.call.name for call in calls]
-    wrong = [name for name in configs if name not in known]
-    if wrong:
-        raise ValueError(
-            f"Expected names of layers in `configs`. Received: {wrong[0]!r}. Layers: "
-            f"{', '.join(known)}."
-        )
-    found = {
-        name: configs.get(call.call.name)
-        for call in calls
-        if layers is None
-        or call.call.name in configs
-        or means(layers, call.call.name, call.call.operation)
-        for name in call.names
-    }
-    if not found:
-        raise ValueError(
-            f"Expected `layers` that name at least one layer. Received: {layers!r}. Layers: "
-            f"{', '.join(known)}."
-        )
-    return found
 
 
 class _Twin(keras.layers.Layer):

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_snare.quantize.ordering import inputs_in_order
+
 BATCHES = 8
 _BATCH = 32
 
@@ -74,13 +76,7 @@ def _part(data: Any, examples: slice) -> Any:
 
 
 def _inputs(model, batch: Any) -> list[np.ndarray]:
-    x = batch[0] if isinstance(batch, tuple) else batch
-    if isinstance(x, dict):
-        given = model.input if not isinstance(model, keras.Sequential) else None
-        names = sorted(given) if isinstance(given, dict) else [one.name for one in model.inputs]
-        flat = [x[name] for name in names if name in x]
-    else:
-        flat = keras.tree.flatten(x)
+    flat = inputs_in_order(model, batch[0] if isinstance(batch, tuple) else batch)
     expected = [tuple(one.shape) for one in model.inputs]
     found = [tuple(np.shape(one)) for one in flat]
     if len(found) != len(expected) or not all(map(_suits, found, expected)):

@@ -1,0 +1,73 @@
+"""Options of quantization-aware training, checked before any of it."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from keras_snare.policy import check_layers
+from keras_snare.quantize.integer_file import TYPES
+
+
+def check_options(settings: Any) -> None:
+    """Checks the options that every way to train quantized has.
+
+    Args:
+        settings: has them as attributes: `path`, `input_type`, `output_type`, `layers`, `scheme`
+            and `configs`.
+
+    Raises:
+        ValueError, TypeError: for the first one that is out of range.
+    """
+    path = settings.path
+    if not isinstance(path, (str, os.PathLike, type(None))) or path == "":
+        raise TypeError(f"`path` is the path of a file, or None for no file. Received: {path!r}")
+    for name in ("input_type", "output_type"):
+        if getattr(settings, name) not in TYPES:
+            raise ValueError(
+                f"`{name}` is one of {', '.join(map(repr, TYPES))}. Received: "
+                f"{name}={getattr(settings, name)!r}"
+            )
+    check_layers(settings.layers)
+    _check_of_tf_mot(settings.scheme, settings.configs)
+
+
+def check_folder(path: Any) -> None:
+    """Checks that a file can be written there.
+
+    Raises:
+        NotADirectoryError: when the folder of `path` is missing.
+    """
+    if path is not None and not Path(path).absolute().parent.is_dir():
+        raise NotADirectoryError(
+            f"Expected `path` in a folder that is there. Received: path={str(path)!r}. "
+            "Make the folder first."
+        )
+
+
+def warn_of_late(late: list[str]) -> None:
+    """Warns of layers whose kernels are rounded in the file only."""
+    if late:
+        warnings.warn(
+            f"TF-MOT does not round the kernels of {', '.join(late)} while they train: their "
+            "outputs are, and their kernels only when the file is written.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _check_of_tf_mot(scheme: Any, configs: Any) -> None:
+    if scheme != "default" and not hasattr(scheme, "get_quantize_registry"):
+        raise ValueError(
+            "`scheme` is 'default' or a QuantizeScheme of TF-MOT, such as tfmot.quantization.keras."
+            f"default_8bit.Default8BitQuantizeScheme(). Received: scheme={scheme!r}"
+        )
+    if configs is not None and not (
+        isinstance(configs, dict)
+        and all(isinstance(name, str) for name in configs)
+        and all(hasattr(one, "get_weights_and_quantizers") for one in configs.values())
+    ):
+        raise TypeError(
+            "`configs` is a dictionary from the name of a layer to a QuantizeConfig of TF-MOT, or "
+            f"None. Received: {configs!r}"
+        )

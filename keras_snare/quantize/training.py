@@ -1,0 +1,147 @@
+"""`quantize_aware_train`: training for 8-bit integers by tf_keras's own `fit`."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from keras_snare.arguments import check_count
+from keras_snare.files import write_whole
+from keras_snare.quantize.bridge import to_tf_keras
+from keras_snare.quantize.calibration import calibrate, follow_weights
+from keras_snare.quantize.chosen import chosen_layers
+from keras_snare.quantize.compiling import compile_like
+from keras_snare.quantize.environment import tf_mot
+from keras_snare.quantize.feeding import fed
+from keras_snare.quantize.integer_file import integer_file
+from keras_snare.quantize.options import check_folder, check_options, warn_of_late
+from keras_snare.quantize.representative import representative_batches
+from keras_snare.quantize.twin import TfKerasTwin
+
+
+@dataclass(frozen=True)
+class _Options:
+    path: Any
+    layers: Any
+    scheme: Any
+    configs: Any
+    input_type: str
+    output_type: str
+
+
+def quantize_aware_train(
+    model,
+    data: Any,
+    *,
+    epochs: int = 1,
+    batch_size: int = 32,
+    validation_data: Any = None,
+    callbacks: Iterable[Any] = (),
+    verbose: int | str = "auto",
+    optimizer: Any = None,
+    loss: Any = None,
+    metrics: Any = None,
+    path: str | os.PathLike | None = "model.tflite",
+    layers: Any = None,
+    scheme: Any = "default",
+    configs: dict[str, Any] | None = None,
+    representative_data: Any = None,
+    input_type: str = "int8",
+    output_type: str = "int8",
+) -> Any:
+    """Trains a model for 8-bit integers outside of its own `fit`, and writes the integer file.
+
+    Use it on backends other than TensorFlow; on TensorFlow, `QuantizeAwareCallback` does the same
+    in the `fit` that you have. The model's twin in tf_keras is quantized by TF-MOT and trained
+    there; then the trained weights are put into the model's own variables. The optimizer of the
+    model does not move.
+
+    Args:
+        model: a built Sequential or functional model in float32, on any backend of Keras 3.
+        data: `(x, y)` or `(x, y, sample_weight)` of arrays, a tf.data.Dataset or a
+            keras.utils.PyDataset of such batches.
+        epochs: int, epochs of training.
+        batch_size: int, examples of a step, where `data` are arrays.
+        validation_data: the same as `data`, for the figures of each epoch.
+        callbacks: callbacks of tf_keras.
+        verbose: as in `fit`.
+        optimizer: optimizer of tf_keras, or its name; None has one like that of the model, with
+            fresh moments.
+        loss: loss of tf_keras; None takes that of the model.
+        metrics: metrics of tf_keras; None takes those of the model.
+        path: where the .tflite file is written, whole or not at all; None writes none.
+        layers: those that are quantized in training, as in `QuantizeAwareCallback`.
+        scheme: `"default"`, TF-MOT's 8-bit scheme, or a `QuantizeScheme` of TF-MOT.
+        configs: dictionary, `QuantizeConfig`s of TF-MOT by name of a layer.
+        representative_data: inputs from which ranges are set, as in `QuantizeAwareCallback`; None
+            takes the first batches of `data`.
+        input_type: `"int8"`, `"uint8"` or `"float32"`, what the file takes.
+        output_type: the same of what it returns.
+
+    Returns:
+        The trained model of TF-MOT, in tf_keras. Its `history` holds the figures of each epoch.
+
+    Raises:
+        ValueError, TypeError: for arguments out of range.
+        UnsupportedModelError: when the model has no equal in tf_keras, TF-MOT or the converter
+            refuses it, or its optimizer, loss or metrics are not to be had there.
+        ImportError, SnareError: when TF-MOT or tf_keras is missing, or not made for TensorFlow's
+            version.
+        OSError: when the file cannot be written; the model holds the trained weights then. After
+            every other error it is as it was.
+
+    Example:
+
+    >>> quantized = keras_snare.quantize_aware_train(model, (x, y), epochs=3, path="model.tflite")
+
+    Reference:
+        Jacob et al., 2018, Quantization and Training of Neural Networks for Efficient
+        Integer-Arithmetic-Only Inference.
+    """
+    options = _Options(path, layers, scheme, configs, input_type, output_type)
+    check_options(options)
+    check_folder(path)
+    check_count("epochs", epochs)
+    check_count("batch_size", batch_size)
+    given, others = fed(model, data), None
+    if validation_data is not None:
+        others = tuple(fed(model, validation_data, "validation_data").values())
+    twin, quantized = _quantized(model, options)
+    compile_like(model, quantized, optimizer, loss, metrics)
+    shown = data[0] if isinstance(data, tuple) else data
+    shown = shown if representative_data is None else representative_data
+    batches = representative_batches(model, shown)
+    calibrate(quantized, batches)
+    if path is not None:  # What the converter refuses is not worth the training.
+        integer_file(quantized, batches, input_type, output_type)
+    quantized.fit(
+        **given,
+        batch_size=batch_size if isinstance(data, tuple) else None,
+        epochs=epochs,
+        validation_data=others[0] if others and len(others) == 1 else others,
+        callbacks=list(callbacks),
+        verbose=verbose,
+    )
+    # Callbacks may have put weights of another epoch in.
+    follow_weights(quantized, batches[0])
+    if path is None:
+        twin.write_back(quantized)
+        return quantized
+    content = integer_file(quantized, batches, input_type, output_type)
+    twin.write_back(quantized)
+    write_whole(path, content)
+    return quantized
+
+
+def _quantized(model, options: _Options) -> tuple[TfKerasTwin, Any]:
+    tf_mot()
+    # It imports TF-MOT, which has to be done with care.
+    from keras_snare.quantize.fake_quantization import fake_quantized
+
+    configs = chosen_layers(model, options.layers, options.configs or {})
+    twin = to_tf_keras(model)
+    scheme = None if options.scheme == "default" else options.scheme
+    quantized, late = fake_quantized(twin.model, configs, scheme)
+    warn_of_late(late)
+    twin.variables(quantized)
+    return twin, quantized
