@@ -8,6 +8,7 @@ teacher help.
 
 from keras_snare import layers, quantize, schedules
 from keras_snare.callbacks import (
+    ClusterCallback,
     DistillationCallback,
     HoldMasksCallback,
     LotteryTicketCallback,
@@ -16,6 +17,7 @@ from keras_snare.callbacks import (
     SnareCallback,
     SynFlowCallback,
 )
+from keras_snare.clustering import Codebook, Codebooks, cluster_weights
 from keras_snare.criteria import CombineCriterion, Criterion, register_criterion
 from keras_snare.errors import (
     CodecError,
@@ -35,6 +37,9 @@ from keras_snare.surgery import register_layer, save_model, shrink
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClusterCallback",
+    "Codebook",
+    "Codebooks",
     "CodecError",
     "CombineCriterion",
     "CompressionReport",
@@ -58,6 +63,7 @@ __all__ = [
     "TrialRow",
     "UnsupportedModelError",
     "channel_groups",
+    "cluster_weights",
     "cost",
     "layers",
     "prune",

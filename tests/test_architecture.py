@@ -18,7 +18,7 @@ LEVELS = (
     {"arguments", "errors", "files", "records", "replacing", "_optional"},
     {"registry", "step_hooks", "graph", "layers", "codec", "report"},
     {"schedules", "criteria", "surgery", "masking", "policy", "factorize", "quantize"},
-    {"distillation"},
+    {"clustering", "distillation"},
     {"pruning"},
     {"search"},
     {"callbacks", "cli"},

@@ -1,5 +1,6 @@
 """Keras callbacks: they read state, call the library, and log."""
 
+from keras_snare.callbacks.cluster import ClusterCallback
 from keras_snare.callbacks.distillation import DistillationCallback
 from keras_snare.callbacks.hold import HoldMasksCallback
 from keras_snare.callbacks.lottery import LotteryTicketCallback
@@ -9,6 +10,7 @@ from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.callbacks.synflow import SynFlowCallback
 
 __all__ = [
+    "ClusterCallback",
     "DistillationCallback",
     "HoldMasksCallback",
     "LotteryTicketCallback",
