@@ -35,16 +35,16 @@ class Widths(keras.callbacks.Callback):
 
 
 @pytest.mark.filterwarnings("ignore:fit runs for 5 epochs")
-@pytest.mark.parametrize("snare_first", [True, False], ids=["search first", "quantizing first"])
 @pytest.mark.parametrize(
-    ("settings", "state"),
+    ("settings", "state", "snare_first"),
     [
-        ({"eps": 1.0, "max_trials": 1, "retrain_epochs": 1}, "over"),
-        ({"eps": 1.0, "retrain_epochs": 1}, "accepting"),
-        ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial"),
-        ({"eps": 1.0, "warmup_epochs": 9}, "warming up"),
+        ({"eps": 1.0, "max_trials": 1, "retrain_epochs": 1}, "over", True),
+        ({"eps": 1.0, "retrain_epochs": 1}, "accepting", False),
+        ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", True),
+        ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", False),
+        ({"eps": 1.0, "warmup_epochs": 9}, "warming up", True),
     ],
-    ids=["over", "accepting", "in a trial", "warming up"],
+    ids=["over", "accepting", "in a trial", "in a trial, behind", "warming up"],
 )
 def test_search_ends_where_quantized_epochs_begin(settings, state, snare_first, tmp_path):
     model, path, widths = network(), tmp_path / "small.tflite", Widths()

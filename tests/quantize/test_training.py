@@ -59,7 +59,10 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name == "weighted")) for name in KINDS],
+)
 def test_training_ends_in_the_model_and_in_a_file_of_integers(kind, tmp_path):
     model, data, path = compiled(), KINDS[kind](), tmp_path / "model.tflite"
     model.fit(X, Y, batch_size=8, epochs=10, verbose=0)
