@@ -8,6 +8,7 @@ import keras
 
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import ChannelGroup, ChannelGroups
+from keras_snare.graph.rules.dense import has_adapter
 
 
 def check_layers(layers: Any) -> None:
@@ -52,7 +53,10 @@ def select_groups(groups: ChannelGroups, layers: Any) -> list[ChannelGroup]:
     """
     prunable = groups.prunable()
     if not prunable:
-        reasons = "; ".join(f"{group.name}: {group.reason}" for group in groups) or "no such layer"
+        adapted = [call.name for call in groups.trace.calls if has_adapter(call.operation)]
+        held = [f"{name}: is quantized or carries LoRA matrices" for name in adapted]
+        known = [f"{group.name}: {group.reason}" for group in groups]
+        reasons = "; ".join((*known, *held)) or "no such layer"
         raise UnsupportedModelError(f"The model has no layer whose units can be cut ({reasons}).")
     chosen = matching_groups(groups, layers)
     if not chosen:
