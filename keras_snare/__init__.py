@@ -29,9 +29,9 @@ from keras_snare.errors import (
 from keras_snare.graph import channel_groups, cost
 from keras_snare.masking import ConnectionCriterion, Masks, Ticket, remove_dead, sparsify
 from keras_snare.pruning import prune
-from keras_snare.quantize import quantize_aware_train
+from keras_snare.quantize import quantize_aware_train, to_litert
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
-from keras_snare.report import CompressionReport, LotteryReport
+from keras_snare.report import CompressionReport, LiteRTReport, LotteryReport
 from keras_snare.surgery import register_layer, save_model, shrink
 
 __version__ = "0.1.0"
@@ -48,6 +48,7 @@ __all__ = [
     "DistillationCallback",
     "HoldMasksCallback",
     "InvalidPlanError",
+    "LiteRTReport",
     "LotteryReport",
     "LotteryTicketCallback",
     "MagnitudePruneCallback",
@@ -76,4 +77,5 @@ __all__ = [
     "schedules",
     "shrink",
     "sparsify",
+    "to_litert",
 ]

@@ -154,6 +154,11 @@ def nodes_between(inputs: list[Any], outputs: list[Any]) -> list[Any]:
     return found
 
 
+def input_structure_of(functional) -> Any:
+    """The inputs of a graph in their structure."""
+    return functional._inputs_struct
+
+
 def structure_of(functional) -> Any:
     """The outputs of a graph in their structure."""
     return functional._outputs_struct

@@ -1,15 +1,13 @@
-"""The full-integer .tflite file of a quantized model: made, and looked through."""
+"""The full-integer .tflite file of a model that TF-MOT quantized."""
 
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.quantize.interpreter import check_integers, interpreter_of, without_warnings
 from keras_snare.quantize.representative import examples
+
+__all__ = ["TYPES", "integer_file", "interpreter_of"]
 
 TYPES = ("int8", "uint8", "float32")
 
@@ -36,7 +34,7 @@ def integer_file(quantized: Any, batches: list, input_type: str, output_type: st
     converter.inference_input_type = getattr(tf, input_type)
     converter.inference_output_type = getattr(tf, output_type)
     try:
-        with _without_warnings():
+        with without_warnings():
             content = converter.convert()
     except Exception as error:  # The converter's own error, and whatever its Python parts raise.
         raise UnsupportedModelError(
@@ -44,42 +42,10 @@ def integer_file(quantized: Any, batches: list, input_type: str, output_type: st
             f"{quantized.name!r}, of which it says {type(error).__name__}: {error} Replace the "
             "layer that it names, or an unusual activation, such as elu."
         ) from error
-    _check_integers(content, quantized)
+    names = {layer.name for layer in quantized.layers}
+    check_integers(
+        content,
+        lambda paths: sorted({part for one in paths for part in re.split(r"[/;]", one)} & names),
+        "Replace these layers by others, or give a QuantizeConfig for them in `configs`.",
+    )
     return content
-
-
-def interpreter_of(content: bytes) -> Any:
-    """Returns a LiteRT interpreter for a file, ready to run."""
-    import tensorflow as tf
-
-    with _without_warnings():
-        interpreter = tf.lite.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    return interpreter
-
-
-def _check_integers(content: bytes, quantized: Any) -> None:
-    interpreter = interpreter_of(content)
-    ends = interpreter.get_input_details() + interpreter.get_output_details()
-    outside = {one["index"] for one in ends}
-    left = [
-        one["name"]
-        for one in interpreter.get_tensor_details()
-        if np.issubdtype(one["dtype"], np.floating) and one["index"] not in outside
-    ]
-    if left:
-        names = {layer.name for layer in quantized.layers}
-        found = {part for name in left for part in re.split(r"[/;]", name) if part in names}
-        raise UnsupportedModelError(
-            "Expected a file in which everything is an integer. Received: tensors in float in "
-            f"{', '.join(sorted(found)) or ', '.join(left)}. Replace these layers by others, or "
-            "give a QuantizeConfig for them in `configs`."
-        )
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """TensorFlow warns of what is meant here: no statistics of inputs, an old interpreter."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

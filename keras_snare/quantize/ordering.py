@@ -4,16 +4,17 @@ from typing import Any
 
 import keras
 
+from keras_snare.graph.trace import input_structure_of
+
 
 def inputs_in_order(model, x: Any) -> list[Any]:
     """Returns the inputs of a batch in the order of `model.inputs`; what is missing is left out.
 
     Args:
-        model: a Sequential or functional model.
+        model: a Sequential or functional model, or the graph that was read of a subclassed one.
         x: an array, or a list, tuple or dictionary of arrays.
     """
-    alone = isinstance(model, keras.Sequential)
-    names = _names(None if alone else model.input, [one.name for one in model.inputs])
+    names = _names(_structure(model), [one.name for one in model.inputs])
     return _in_order(x, names)
 
 
@@ -34,6 +35,15 @@ def output_names(model) -> list[str]:
     if isinstance(model, keras.Sequential):
         return [model.layers[-1].name]
     return _names(model.output, list(model.output_names))
+
+
+def _structure(model) -> Any:
+    if isinstance(model, keras.Sequential):
+        return None
+    if isinstance(model, keras.Model):
+        return model.input
+    arguments = input_structure_of(model)
+    return arguments[0] if len(arguments) == 1 else arguments
 
 
 def _names(structure: Any, names: list[str]) -> list[str]:

@@ -49,7 +49,9 @@ def random_batch(model) -> list[np.ndarray]:
     random = np.random.default_rng(0)
     shapes = [[size or 8 for size in one.shape] for one in model.inputs]
     return [
-        random.random(shape, "float32").astype(one.dtype)
+        random.integers(0, 2, shape).astype(one.dtype)
+        if one.dtype.startswith(("int", "uint", "bool"))
+        else random.random(shape, "float32").astype(one.dtype)
         for shape, one in zip(shapes, model.inputs, strict=True)
     ]
 

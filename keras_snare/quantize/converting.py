@@ -1,0 +1,130 @@
+"""From a Keras 3 model to the bytes of a .tflite file, after training."""
+
+import re
+import tempfile
+from typing import Any
+
+import keras
+
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.quantize.interpreter import check_integers, without_warnings
+from keras_snare.quantize.representative import examples
+from keras_snare.quantize.serving import Served, recurrent
+
+# Modes whose ranges are measured, and in which the converter takes no loop.
+INTEGER = ("int8", "int16x8")
+_ATTEMPTS = 8
+_CURE = (
+    "Replace these layers, or their activations, by others, such as relu for elu, or write the "
+    'file with quantize="dynamic".'
+)
+
+
+def converted(
+    served: Served, quantize: str | None, batches: list, ends: tuple[str | None, str | None]
+) -> bytes:
+    """Returns a file.
+
+    Args:
+        served: the model, set up.
+        quantize: as `to_litert` takes it.
+        batches: representative data, for ranges.
+        ends: `input_type` and `output_type` of `to_litert`.
+
+    Raises:
+        UnsupportedModelError: when the converter refuses, or leaves something in float that was to
+            be an integer.
+    """
+    for attempt in range(_ATTEMPTS):
+        content = _content(served, quantize, batches, ends)
+        if quantize not in INTEGER:
+            return content
+        try:
+            check_integers(content, served.layers_named, _CURE)
+            return content
+        except UnsupportedModelError:
+            # Of a gate that is split, the converter leaves parts in float at one time and none at
+            # another, by the order in which it happens to look at them.
+            if attempt == _ATTEMPTS - 1 or not recurrent(served.model):
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _content(
+    served: Served, quantize: str | None, batches: list, ends: tuple[str | None, str | None]
+) -> bytes:
+    try:
+        # from_concrete_functions would leave the weights out of the file.
+        with tempfile.TemporaryDirectory() as folder, without_warnings():
+            _write_saved_model(served, folder, quantize)
+            converter = _converter(served, folder, quantize, batches)
+            _set_ends(converter, ends)
+            return converter.convert()
+    except UnsupportedModelError:
+        raise
+    except Exception as error:  # The converter's own error, and whatever its Python parts raise.
+        raise UnsupportedModelError(
+            f"Expected a model that LiteRT's converter takes with quantize={quantize!r}. Received: "
+            f"{served.model.name!r}, of which it says {type(error).__name__}: {_shortened(error)} "
+            "Replace the layer that it names, or give it shapes that are known in full."
+        ) from error
+
+
+def _write_saved_model(served: Served, folder: str, quantize: str | None) -> None:
+    if quantize in INTEGER:
+        _check_loops(served)
+    archive = keras.export.ExportArchive()
+    archive.track(served.model)
+    archive.add_endpoint("serve", served.traced)
+    archive.write_out(folder, verbose=False)
+
+
+def _converter(served: Served, folder: str, quantize: str | None, batches: list) -> Any:
+    import tensorflow as tf
+
+    lite = tf.lite
+    converter = lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
+    if quantize is not None:
+        converter.optimizations = [lite.Optimize.DEFAULT]
+    if quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif quantize in INTEGER:
+        kinds = lite.OpsSet
+        converter.target_spec.supported_ops = [
+            kinds.TFLITE_BUILTINS_INT8
+            if quantize == "int8"
+            else kinds.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+        converter.representative_dataset = lambda: (
+            dict(zip(served.inputs, one, strict=True))
+            for one in examples(batches, served.batch_size)
+        )
+    return converter
+
+
+def _set_ends(converter: Any, ends: tuple[str | None, str | None]) -> None:
+    import tensorflow as tf
+
+    for name, kind in zip(("inference_input_type", "inference_output_type"), ends, strict=True):
+        if kind is not None:
+            setattr(converter, name, getattr(tf, kind))
+
+
+def _check_loops(served: Served) -> None:
+    """On a loop of integers the converter ends the process, so that nothing could tell of it."""
+    graph = served.traced.get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+    loops = [node.name for node in nodes if node.op in ("While", "StatelessWhile")]
+    if loops:
+        raise UnsupportedModelError(
+            "Expected a model without loops, which LiteRT's converter does not take in integers. "
+            f"Received: a loop in {', '.join(served.layers_named(loops) or loops)}. "
+            'Compute it without, or write the file with quantize="dynamic".'
+        )
+
+
+def _shortened(error: Exception) -> str:
+    """The first of what is often a page of the compiler's notes, without Keras's colours."""
+    lines = dict.fromkeys(re.sub(r"\x1b\[\d+m", "", str(error)).splitlines())
+    text = " ".join(" ".join(lines).split())
+    return text if len(text) <= 400 else f"{text[:400]} ..."
