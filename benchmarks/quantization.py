@@ -30,7 +30,7 @@ from resnet8 import RECIPE, adapted, lessons
 from thesis_snare import THREADS, medians
 
 import keras_snare
-from keras_snare.quantize.integer_file import interpreter_of
+from keras_snare.quantize.interpreter import interpreter_of
 
 layers = keras.layers
 

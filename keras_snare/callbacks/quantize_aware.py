@@ -16,20 +16,29 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
     """Trains a model for 8-bit integers, during `model.fit`, and writes the file that runs on them.
 
     Use it where a network is to run on a microcontroller, a phone or an accelerator for integers.
-    From `start_epoch` on, the model computes as TF-MOT's `quantize_model` defines it, with TF-MOT's
-    own wrappers and quantizers: weights and activations are rounded in every step, gradients pass
-    straight through. Loss, metrics, optimizer, data, progress and the other callbacks are those of
-    `fit`, and validation shows the rounded network. When `fit` ends, the model is a plain Keras 3
-    model with the trained weights and statistics of its normalisations, and the file is written.
+    From `start_epoch` on, the model computes as a quantized one: weights and activations are
+    rounded in every step, gradients pass straight through. Loss, metrics, optimizer, data, progress
+    and the other callbacks are those of `fit`, and validation shows the rounded network. When `fit`
+    ends, the model is a plain Keras 3 model with the trained weights and statistics of its
+    normalisations, and the file is written.
+
+    With `engine="tfmot"`, the network computes as TF-MOT's `quantize_model` defines it, with
+    TF-MOT's own wrappers and quantizers, schemes and configurations. Of a layer that TF-MOT does
+    not support, such as PReLU, the output is rounded in training; a kernel in it, such as that of
+    Conv1D, is rounded only when the file is written, of which a warning tells, and so is all of a
+    Rescaling layer.
+
+    Take `engine="keras"` for what has no equal in tf_keras, or what TF-MOT refuses or rounds in
+    part: Conv1D, ELU, PReLU, Rescaling, LayerNormalization, Embedding, attention, LayerScale,
+    recurrent layers with `unroll=True`; and for narrow depthwise convolutions, whose kernels then
+    have steps for each channel. It computes in Keras 3 alone and needs neither TF-MOT nor tf_keras.
+    Of a recurrent layer it rounds kernels and result in training, and what is between the gates in
+    the file.
 
     Whether everything can be quantized and converted is tried before the first epoch. The ranges
     of activations are set before the first quantized step, so begin after a few epochs, when
     normalisations have settled. If training ends by an exception, the model holds the weights that
     it has reached, and no file is written.
-
-    Of a layer that TF-MOT does not support, such as PReLU, the output is rounded in training; a
-    kernel in it, such as that of Conv1D, is rounded only when the file is written, of which a
-    warning tells, and so is all of a Rescaling layer.
 
     With a `SnareCallback(stop_when_done=False)` in the same `fit`, its search ends with the first
     quantized epoch, and the smallest network that it has accepted is quantized. With a
@@ -48,22 +57,25 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
             quantized in training. None for all. The others are rounded when the file is written.
         scheme: `"default"`, TF-MOT's 8-bit scheme, or a `QuantizeScheme` of TF-MOT.
         configs: dictionary, `QuantizeConfig`s of TF-MOT by name of a layer, which is quantized by
-            it whatever `layers` says.
+            it whatever `layers` says. Like `scheme`, for `engine="tfmot"` only.
         representative_data: arrays, a tf.data.Dataset, a keras.utils.PyDataset or a generator, of
             inputs or as `fit` takes them, from which ranges are set; some hundred examples are
             read. None takes the first batches of the first quantized epoch.
         input_type, output_type: `"int8"`, `"uint8"` or `"float32"`, what the file takes and
             returns.
+        engine: `"tfmot"` or `"keras"`, who rounds.
 
     Attributes:
-        quantized_model: the model of TF-MOT, in tf_keras, after `fit`; None before, and when no
-            epoch was quantized.
+        quantized_model: the quantized network after `fit`, with weights of its own: the model of
+            TF-MOT, in tf_keras; or, of `engine="keras"`, a functional Keras model with a layer
+            `quant_...` for each of the model's, which can be called, evaluated and exported, but
+            not saved as `.keras`. None before, and when no epoch was quantized.
 
     Raises:
         ValueError, TypeError: for arguments out of range; from `fit`, before any training, when the
             model, the data or another callback does not suit.
-        UnsupportedModelError: from `fit`, before any training, when the model has no equal in
-            tf_keras, or TF-MOT or the converter refuses it; the message names the layer.
+        UnsupportedModelError: from `fit`, before any training, when the engine or the converter
+            refuses the model; the message names the layer.
         ImportError, SnareError: when TF-MOT or tf_keras is missing, or not made for TensorFlow's
             version.
         OSError: when the file cannot be written; what was there stays.
@@ -95,6 +107,7 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
         representative_data: Any = None,
         input_type: str = "int8",
         output_type: str = "int8",
+        engine: str = "tfmot",
     ):
         super().__init__()
         self.start_epoch = start_epoch
@@ -107,6 +120,7 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
         self.representative_data = representative_data
         self.input_type = input_type
         self.output_type = output_type
+        self.engine = engine
         check_arguments(self)
         self.quantized_model: Any = None
         self._batches: list[Any] = []

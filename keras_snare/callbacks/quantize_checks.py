@@ -12,6 +12,7 @@ from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.quantize.engines import check_engine
 from keras_snare.quantize.options import check_folder, check_options
 
 
@@ -32,6 +33,7 @@ def check_arguments(settings: Any) -> None:
             "Expected `start_epoch`, the epoch that is the first to be quantized, or `epochs`, how "
             "many at the end of fit are. Received: neither. Give start_epoch=10 or epochs=5."
         )
+    check_engine(settings.engine, settings.scheme, settings.configs)
     check_options(settings)
     optimizer = settings.optimizer
     if not isinstance(optimizer, (str, keras.optimizers.Optimizer, type(None))):
@@ -71,7 +73,8 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
     model, callbacks = settings.model, list(fit.callbacks.callbacks)
     if keras.backend.backend() != "tensorflow":
         raise UnsupportedModelError(
-            "Expected the TensorFlow backend, in whose training step TF-MOT computes. Received: "
+            "Expected the TensorFlow backend, in whose training step the quantized network "
+            "computes. Received: "
             f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow."
         )
     replicas = model.distribute_strategy.num_replicas_in_sync
@@ -124,7 +127,7 @@ def _check_other(settings: Any, one: Any) -> None:
     if isinstance(one, DistillationCallback) and one.features:
         raise ValueError(
             "Expected a DistillationCallback without `features`: while the network is quantized, "
-            f"TF-MOT computes it, and no layer of the model is seen. Received: {one.features!r}."
+            f"no layer of the model is seen alone. Received: {one.features!r}."
         )
 
 

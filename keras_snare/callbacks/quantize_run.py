@@ -10,11 +10,11 @@ from keras_snare.callbacks.quantize_checks import brings_back, check_fit, first_
 from keras_snare.callbacks.running_fit import Guard, running_fit
 from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.quantize.aware import AwareTwin
-from keras_snare.quantize.calibration import calibrate, follow_weights
+from keras_snare.quantize.engines import quantized_by
 from keras_snare.quantize.integer_file import integer_file
 from keras_snare.quantize.options import warn_of_late
 from keras_snare.quantize.representative import BATCHES, random_batch, representative_batches
+from keras_snare.quantize.stand_in import StandIn
 from keras_snare.replacing import Replacement
 
 
@@ -44,7 +44,7 @@ class QuantizeRun:
         check_fit(settings, fit, self.start)
         data = settings.representative_data
         self._batches = [] if data is None else representative_batches(model, data)
-        self._aware: AwareTwin | None = None
+        self._aware: StandIn | None = None
         self._replaced: list[Replacement] = []
         self._optimizer: Any = None
         self._try()
@@ -70,7 +70,7 @@ class QuantizeRun:
         """Leaves a plain model.
 
         Returns:
-            The model of TF-MOT, or None when no epoch was quantized, and representative batches.
+            The quantized network, or None when no epoch was quantized, and representative batches.
         """
         aware = self._aware
         if aware is None:
@@ -83,9 +83,9 @@ class QuantizeRun:
             )
             return None, []
         if self._weights_were_changed():
-            follow_weights(aware.quantized, self._batches[0])
+            aware.follow_weights(self._batches[0])
         self.tidy_up()
-        aware.weights.part()
+        aware.part()
         return aware.quantized, self._batches
 
     def tidy_up(self) -> None:
@@ -105,20 +105,22 @@ class QuantizeRun:
         warn_of_late(aware.late)
         if settings.path is not None:
             batches = self._batches or [random_batch(self.model)]
-            calibrate(aware.quantized, batches)
+            aware.calibrate(batches)
             integer_file(aware.quantized, batches, settings.input_type, settings.output_type)
 
-    def _quantized(self) -> AwareTwin:
+    def _quantized(self) -> StandIn:
         settings = self.settings
         scheme = None if settings.scheme == "default" else settings.scheme
-        return AwareTwin(self.model, settings.layers, scheme, settings.configs or {})
+        return quantized_by(
+            settings.engine, self.model, settings.layers, scheme, settings.configs or {}
+        )
 
     def _begin(self) -> None:
         model = self.model
         self._aware = aware = self._quantized()
-        aware.weights.share()
+        aware.share()
         if self._batches:
-            calibrate(aware.quantized, self._batches)
+            aware.calibrate(self._batches)
         else:
             hook = Replacement(self._fit.callbacks, "on_train_batch_begin", self._before_first_step)
             self._replaced.append(hook)
@@ -159,7 +161,7 @@ class QuantizeRun:
         for batch in batches:
             inputs = aware.flat(keras.utils.unpack_x_y_sample_weight(batch)[0])
             self._batches.append([keras.ops.convert_to_numpy(one) for one in inputs])
-        calibrate(aware.quantized, self._batches)
+        aware.calibrate(self._batches)
 
     def _weights_were_changed(self) -> bool:
         """Whether the model holds other weights than those of its last step."""

@@ -1,6 +1,5 @@
 """A model in Keras 3 to the layers of its twin, as plain data; nothing is built."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import keras
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import Call, Trace, trace
 from keras_snare.quantize import layers, operations  # noqa: F401 - they fill the table
+from keras_snare.quantize.names import Names, cleaned
 from keras_snare.quantize.parts import Untranslated, unsupported
 from keras_snare.quantize.table import Parts, parts_of_call
 
@@ -65,7 +65,7 @@ def planned(model) -> Plan:
             f"subclassed ({type(model).__name__}) and computes by code of its own. Build it with "
             "the functional API: inputs = keras.Input(...); keras.Model(inputs, outputs)."
         )
-    names = _Names()
+    names = Names()
     inputs = tuple(_input(graph.tensors[key][0], names) for key in graph.inputs)
     named: dict[int, tuple[Parts, tuple[str, ...]]] = {}
     for call in graph.nested:
@@ -74,11 +74,12 @@ def planned(model) -> Plan:
     for call in graph.calls:
         if id(call.operation) not in named:
             parts = _parts(call, graph.shapes)
-            named[id(call.operation)] = parts, names.of_parts(call.name, parts)
+            own = tuple(names.new(call.name + part.suffix) for part in parts)
+            named[id(call.operation)] = parts, own
         keys, listed = _read(call)
         parts, own = named[id(call.operation)]
         calls.append(PlannedCall(call, keys, listed, own, parts))
-    return Plan(_cleaned(model.name), graph, inputs, tuple(calls))
+    return Plan(cleaned(model.name), graph, inputs, tuple(calls))
 
 
 def _check_model(model) -> None:
@@ -92,7 +93,7 @@ def _check_model(model) -> None:
             raise unsupported(layer.name, "InputLayer", "it is optional")
 
 
-def _input(tensor, names: "_Names") -> dict[str, Any]:
+def _input(tensor, names: Names) -> dict[str, Any]:
     # Where the user gave none, Keras counts symbolic tensors.
     name = "input" if tensor.name.startswith("keras_tensor") else tensor.name
     if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
@@ -148,29 +149,3 @@ def _check_others(call: Call) -> Any:
             kind = type(call.operation).__name__
             raise unsupported(call.name, kind, f"it is called with {name}={value!r}")
     return first
-
-
-class _Names:
-    """Gives names that TensorFlow allows, each once; it takes `A` for the same as `a`."""
-
-    def __init__(self):
-        self._given: set[str] = set()
-
-    def new(self, wanted: str) -> str:
-        """The name that is wanted, or the next one like it."""
-        base, number = _cleaned(wanted), 0
-        name = base
-        while name.lower() in self._given:
-            number += 1
-            name = f"{base}_{number}"
-        self._given.add(name.lower())
-        return name
-
-    def of_parts(self, wanted: str, parts: Parts) -> tuple[str, ...]:
-        """A name for each part of a layer."""
-        return tuple(self.new(wanted + part.suffix) for part in parts)
-
-
-def _cleaned(name: str) -> str:
-    cleaned = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    return cleaned if re.match(r"[A-Za-z0-9.]", cleaned) else f"layer{cleaned}"

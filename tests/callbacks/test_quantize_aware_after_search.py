@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_snare
-from keras_snare.quantize.integer_file import interpreter_of
+from keras_snare.quantize.interpreter import interpreter_of
 
 layers = keras.layers
 RANDOM = np.random.default_rng(0)

@@ -51,6 +51,17 @@ def network(*parts):
         ({"epochs": 1, "layers": 3}, TypeError, r"`layers` is a layer name"),
         ({"epochs": 1, "scheme": "4bit"}, ValueError, r"`scheme` is 'default' or a QuantizeScheme"),
         ({"epochs": 1, "configs": {"out": 8}}, TypeError, r"`configs` is a dictionary"),
+        ({"epochs": 1, "engine": "jax"}, ValueError, r"`engine` is one of 'tfmot', 'keras'.*jax"),
+        (
+            {"epochs": 1, "engine": "keras", "configs": {"out": CONFIG}},
+            ValueError,
+            r"`configs` is for engine='tfmot'.*with engine='keras'. Leave",
+        ),
+        (
+            {"epochs": 1, "engine": "keras", "scheme": "8bit"},
+            ValueError,
+            r"`scheme` is for engine='tfmot'",
+        ),
         ({"epochs": 1, "optimizer": 0.1}, TypeError, r"`optimizer` is an optimizer of Keras 3"),
     ],
 )
@@ -98,6 +109,13 @@ def stopper(**settings):
         ({}, [], [stopper(start_from_epoch=1)], ValueError, r"in front of QuantizeAwareCallback"),
         ({"path": "no/such/model.tflite"}, [], [], NotADirectoryError, r"a folder that is there"),
         ({"layers": "none"}, [], [], ValueError, r"name at least one layer.*Layers: .*out"),
+        (
+            {"layers": "none", "engine": "keras"},
+            [],
+            [],
+            ValueError,
+            r"name at least one layer.*Layers: .*out",
+        ),
         ({"configs": {"in": CONFIG}}, [], [], ValueError, r"layers in `configs`. Received: 'in'"),
         (
             {"representative_data": X[:, :3]},

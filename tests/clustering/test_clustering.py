@@ -142,7 +142,7 @@ def test_values_do_not_drift_in_large_kernels():
 
 
 def test_integer_file_has_as_few_values(tmp_path):
-    from keras_snare.quantize.integer_file import interpreter_of
+    from keras_snare.quantize.interpreter import interpreter_of
 
     model, path = network(), tmp_path / "model.tflite"
     masks = keras_snare.sparsify(model, 0.4)

@@ -15,7 +15,7 @@ import keras_snare
 from keras_snare.quantize.calibration import calibrate
 from keras_snare.quantize.compiling import compile_like
 from keras_snare.quantize.environment import tf_mot
-from keras_snare.quantize.integer_file import interpreter_of
+from keras_snare.quantize.interpreter import interpreter_of
 
 layers = keras.layers
 RANDOM = np.random.default_rng(0)
