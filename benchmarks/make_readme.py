@@ -11,6 +11,7 @@ from readme_compensation import compensation_lines
 from readme_connections import connection_lines, marks_lines
 from readme_distillation import distillation_lines
 from readme_lottery import lottery_lines
+from readme_quantization import quantization_lines
 from readme_resnet8 import resnet8_lines
 from readme_thesis_criteria import draw, thesis_criteria_lines
 
@@ -226,6 +227,7 @@ SECTIONS = {
     "published_marks": marks_lines,
     "lottery": lottery_lines,
     "distillation": distillation_lines,
+    "quantization": quantization_lines,
     "overhead": overhead_lines,
     "torch_pruning": torch_pruning_lines,
 }

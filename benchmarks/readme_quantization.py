@@ -1,0 +1,45 @@
+"""The section on 8-bit integers of the page that `make_readme.py` writes."""
+
+from typing import Any
+
+TEXT = """Each network is trained in float, then for {epochs} epochs more from the same weights, on
+the same batches and with the same falling learning rate: in float, with TF-MOT's quantization in
+the same `fit` (`QuantizeAwareCallback`), and with that of Keras alone (`engine="keras"`). What went
+on in float is written by `to_litert`, as it is and in integers, with ranges from 256 validation
+images. Accuracy is that of the files in LiteRT's interpreter, per cent, seed by seed; nothing was
+chosen by it. Seconds are those of the last epochs, of whatever makes the file ready, and of trying
+it beforehand."""
+
+
+def quantization_lines(found: dict[str, Any]) -> list[str]:
+    """What `quantization.json` says."""
+    lines = ["", "## 8-bit integers", ""]
+    epochs = sorted({case["epochs"] for case in found.values()})
+    lines += [TEXT.format(epochs=" or ".join(map(str, epochs)))]
+    for name, case in found.items():
+        command = case["command"].replace("FILE", "benchmarks/results/quantization.json")
+        parameters = case["runs"][0]["parameters"]
+        lines += [
+            "",
+            f"{name}, {parameters:,} parameters, {case['epochs']} epochs: `{command}`",
+            "",
+            "| file | test | median | validation | bytes | seconds |",
+            "|" + "---|" * 6,
+        ]
+        lines += [_row(row, case) for row in case["median"]]
+    versions = next(iter(found.values()))["versions"]
+    told = ", ".join(f"{name} {one}" for name, one in versions.items())
+    return [*lines, "", f"Versions: {told}."]
+
+
+def _row(name: str, case: dict[str, Any]) -> str:
+    rows, median = [run["rows"][name] for run in case["runs"]], case["median"][name]
+    cells = [
+        name,
+        ", ".join(f"{100 * one['test']:.2f}" for one in rows),
+        f"{100 * median['test']:.2f}",
+        f"{100 * median['validation']:.2f}",
+        f"{median['bytes']:,.0f}",
+        f"{median['seconds']:.0f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
