@@ -48,7 +48,6 @@ COMPARED: dict[str, tuple[dict[str, Any], str]] = {
     'regrowth="splicing"': (KERAS, "splicing"),
     'regrowth="rigl"': (KERAS, "rigl"),
 }
-SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 PARTS = ["times", "accuracy"]
 WARM_UP = 1  # The epoch that compiles.
 
@@ -137,7 +136,9 @@ def _quartiles(values: list[float]) -> list[float]:
     return statistics.quantiles(values, n=4, method="inclusive")
 
 
-def compare(network: str, seeds: list[int], epochs: int, end: int, keep: Callable) -> None:
+def compare(
+    network: str, sparsities: list[float], seeds: list[int], epochs: int, end: int, keep: Callable
+) -> None:
     """Accuracy of every arm at every sparsity."""
     for name, (side, arm) in {
         "tf_keras": (TF_KERAS, "plain"),
@@ -145,7 +146,7 @@ def compare(network: str, seeds: list[int], epochs: int, end: int, keep: Callabl
         **COMPARED,
     }.items():
         with worker(side) as one:
-            for sparsity in (0.0,) if arm == "plain" else SPARSITIES:
+            for sparsity in (0.0,) if arm == "plain" else sparsities:
                 for seed in seeds:
                     run = {"network": network, "arm": arm, "sparsity": sparsity, "seed": seed}
                     one.start("test", **run, epochs=epochs, end=end)
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs-timed", type=int, default=8)
+    parser.add_argument("--sparsities", nargs="+", type=float, default=[0.8, 0.9, 0.95, 0.98])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--end", type=int, default=6)
@@ -195,7 +197,8 @@ def main() -> None:
                 runs.append(run)
                 results_files.write(path, results)
 
-            compare(network, arguments.seeds, arguments.epochs, arguments.end, keep)
+            course_of_each = (arguments.seeds, arguments.epochs, arguments.end)
+            compare(network, arguments.sparsities, *course_of_each, keep)
 
 
 if __name__ == "__main__":
