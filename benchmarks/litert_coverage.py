@@ -7,9 +7,6 @@ and statistics; `KERAS_SNARE_DATA` names a folder with the three MLPerf Tiny net
 as for `mlperf_tiny.py`. Writes the results, and a part of `docs/coverage.md` from them.
 """
 
-import argparse
-import json
-import os
 import tempfile
 import textwrap
 import time
@@ -18,11 +15,9 @@ from typing import Any
 
 import coverage
 import keras
-import mlperf_tiny
+import known_networks
 import numpy as np
-import pages
 import quantize_coverage
-import results_files
 
 import keras_snare
 from keras_snare.quantize.trial import TOLERANCES
@@ -95,28 +90,5 @@ def cell(found: dict[str, Any]) -> str:
     return f"{size:.2f} MB, {found['difference']:.1e}, {time_taken:.2g} ms"
 
 
-def main() -> None:
-    """Runs the models named on the command line and adds them to the results."""
-    tiny = tuple(mlperf_tiny.MODELS) if "KERAS_SNARE_DATA" in os.environ else ()
-    parser = argparse.ArgumentParser(description="Files for LiteRT, of known networks.")
-    parser.add_argument("--models", nargs="+", default=[*coverage.FAMILIES, *tiny])
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    known = json.loads(arguments.output.read_text()) if arguments.output.is_file() else {}
-    models = known.get("models", {})
-    for name in arguments.models:
-        models[name] = run(name)
-        print(name, json.dumps(models[name]), flush=True)
-        order = (*coverage.FAMILIES, *mlperf_tiny.MODELS)
-        results = {
-            "models": {one: models[one] for one in order if one in models},
-            "command": "python benchmarks/litert_coverage.py --output FILE",
-            "machine": results_files.machine(),
-            "versions": results_files.versions(),
-        }
-        results_files.write(arguments.output, results)
-        pages.write_part(coverage.PAGE, HEADING, page(results))
-
-
 if __name__ == "__main__":
-    main()
+    known_networks.main("Files for LiteRT, of known networks.", run, HEADING, page)

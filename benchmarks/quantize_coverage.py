@@ -8,8 +8,6 @@ as for `mlperf_tiny.py`; without it, they are left out. Writes the results, and 
 `docs/coverage.md` from them.
 """
 
-import argparse
-import json
 import os
 import re
 import time
@@ -18,9 +16,9 @@ from typing import Any
 
 import coverage
 import keras
+import known_networks
 import mlperf_tiny
 import numpy as np
-import pages
 import results_files
 
 from keras_snare.errors import UnsupportedModelError
@@ -121,28 +119,5 @@ def versions() -> dict[str, str]:
     }
 
 
-def main() -> None:
-    """Runs the models named on the command line and adds them to the results."""
-    tiny = tuple(mlperf_tiny.MODELS) if "KERAS_SNARE_DATA" in os.environ else ()
-    parser = argparse.ArgumentParser(description="The bridge to tf_keras, on known networks.")
-    parser.add_argument("--models", nargs="+", default=[*coverage.FAMILIES, *tiny])
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    known = json.loads(arguments.output.read_text()) if arguments.output.is_file() else {}
-    models = known.get("models", {})
-    for name in arguments.models:
-        models[name] = run(name)
-        print(name, json.dumps(models[name]), flush=True)
-        order = (*coverage.FAMILIES, *mlperf_tiny.MODELS)
-        results = {
-            "models": {one: models[one] for one in order if one in models},
-            "command": "python benchmarks/quantize_coverage.py --output FILE",
-            "machine": results_files.machine(),
-            "versions": versions(),
-        }
-        results_files.write(arguments.output, results)
-        pages.write_part(coverage.PAGE, HEADING, page(results))
-
-
 if __name__ == "__main__":
-    main()
+    known_networks.main("The bridge to tf_keras, on known networks.", run, HEADING, page, versions)

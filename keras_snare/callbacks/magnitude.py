@@ -6,15 +6,14 @@ from typing import Any
 from keras_snare.callbacks.calendar import Calendar, last_update
 from keras_snare.callbacks.connection_run import ConnectionRun
 from keras_snare.callbacks.mask_run import check_fit, loaded
-from keras_snare.callbacks.pruning import PruningCallback
+from keras_snare.callbacks.pruning import SparsityCallback
 from keras_snare.callbacks.pruning_checks import check_course, check_magnitude
 from keras_snare.callbacks.unit_run import UnitRun
 from keras_snare.masking import ConnectionCriterion, Masks, Regrowth
-from keras_snare.records import PruneReport
 from keras_snare.schedules import Schedule, get_schedule
 
 
-class MagnitudePruneCallback(PruningCallback):
+class MagnitudePruneCallback(SparsityCallback):
     """Prunes connections during `model.fit`, on a schedule, and keeps them at zero.
 
     Masks hold after every step, inside the compiled step, for any optimizer. When `fit` ends, what
@@ -116,42 +115,29 @@ class MagnitudePruneCallback(PruningCallback):
         self.initial_masks = initial_masks
         self.structured = structured
         self.remove_dead = remove_dead
-        self.masks: Masks | None = None
-        self.report: PruneReport | None = None
         self._schedule = get_schedule(schedule)
         self._final = check_magnitude(self, self._schedule)
         self._begin_with = loaded(initial_masks)
-        self._run: ConnectionRun | UnitRun | None = None
         if per == "step":
             # Keras waits for the figures of every step if a callback has this hook.
             self.on_train_batch_end = self._step_ended
 
     def on_train_begin(self, logs=None):
-        if self._run is not None:
-            self._run.tidy_up()
+        self._tidy_up()
         begin, once = self.begin_epoch, self._schedule.once
         last = last_update(begin, self.end_epoch, self.params.get("epochs") or 1, once)
         fit = check_fit(self, last)
         steps = check_course(self, fit, last, self._schedule.sparsity(0.0, self._final))
         self._calendar = Calendar(begin, last, self.frequency, steps, once)
         if self.structured:
-            self._run = UnitRun(self, fit)
+            self._begin(UnitRun(self, fit))
         else:
-            self._run = ConnectionRun(self, fit, self._begin_with)
-        self.masks = self.report = None
+            self._begin(ConnectionRun(self, fit, self._begin_with))
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._running().epoch_begins()
         self._update(self._calendar.at_epoch(epoch))
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs is not None:
-            logs.update(self._running().logs())
-
-    def on_train_end(self, logs=None):
-        run, self._run = self._running(), None
-        self.masks, self.report = run.end()
 
     def _step_ended(self, batch, logs=None):
         self._update(self._calendar.after_step(self._epoch, batch + 1))
@@ -160,7 +146,3 @@ class MagnitudePruneCallback(PruningCallback):
         if progress is not None:
             sparsity = self._schedule.sparsity(progress, self._final)
             self._running().update(sparsity, progress)
-
-    def _running(self) -> ConnectionRun | UnitRun:
-        assert self._run is not None, "on_train_begin comes first"
-        return self._run

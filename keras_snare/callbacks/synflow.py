@@ -4,15 +4,14 @@ import os
 from typing import Any
 
 from keras_snare.callbacks.mask_run import check_fit, loaded
-from keras_snare.callbacks.pruning import PruningCallback
+from keras_snare.callbacks.pruning import SparsityCallback
 from keras_snare.callbacks.synflow_checks import check_synflow
 from keras_snare.callbacks.synflow_run import SynFlowRun
 from keras_snare.callbacks.unit_run import UnitRun
 from keras_snare.masking import ConnectionCriterion, Masks
-from keras_snare.records import PruneReport
 
 
-class SynFlowCallback(PruningCallback):
+class SynFlowCallback(SparsityCallback):
     """Prunes connections before the first step of `model.fit`, and keeps them at zero from then on.
 
     By default without any data: by synaptic flow, in many rounds, so that no layer is emptied while
@@ -98,21 +97,16 @@ class SynFlowCallback(PruningCallback):
         self.initial_masks = initial_masks
         self.structured = structured
         self.remove_dead = remove_dead
-        self.masks: Masks | None = None
-        self.report: PruneReport | None = None
         self._final = check_synflow(self)
         self._begin_with = loaded(initial_masks)
-        self._run: SynFlowRun | UnitRun | None = None
 
     def on_train_begin(self, logs=None):
-        if self._run is not None:
-            self._run.tidy_up()
+        self._tidy_up()
         # Weights of any epoch of this `fit` are sparse, so that they may be brought back.
         fit = check_fit(self, 0)
         structured = self.structured
-        self._run = UnitRun(self, fit) if structured else SynFlowRun(self, fit, self._begin_with)
+        self._begin(UnitRun(self, fit) if structured else SynFlowRun(self, fit, self._begin_with))
         self._begun = False
-        self.masks = self.report = None
 
     def on_epoch_begin(self, epoch, logs=None):
         run = self._running()
@@ -121,15 +115,3 @@ class SynFlowCallback(PruningCallback):
             self._begun = True
             # Other callbacks may have put in other weights until now.
             run.update_in_rounds(self._final, self.rounds)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs is not None:
-            logs.update(self._running().logs())
-
-    def on_train_end(self, logs=None):
-        run, self._run = self._running(), None
-        self.masks, self.report = run.end()
-
-    def _running(self) -> SynFlowRun | UnitRun:
-        assert self._run is not None, "on_train_begin comes first"
-        return self._run
