@@ -5,6 +5,8 @@ It stands around `optimizer.apply`, which every training step calls, a user's ow
 
 from typing import Any
 
+from keras_snare.errors import UnsupportedModelError
+
 
 class StepHook:
     """What is done in every training step, on the gradients and on the updated weights.
@@ -29,9 +31,29 @@ class StepHook:
 def attach(model, hook: StepHook) -> None:
     """Puts a hook into a model's training step, which has to be compiled after this."""
     optimizer = model.optimizer
-    if "apply" not in vars(optimizer):
-        optimizer.apply = _Apply(model, optimizer.apply)
+    if not isinstance(optimizer.apply, _Apply):
+        optimizer.apply = _Apply(model, optimizer.apply, vars(optimizer).get("apply"))
     optimizer.apply.hooks.append(hook)
+    optimizer.apply.called = False
+
+
+def check_called(model, what: str) -> None:
+    """Checks that the training step, of which there was one, goes through the hooks.
+
+    Args:
+        model: the model.
+        what: str, what relies on it, for the message.
+
+    Raises:
+        UnsupportedModelError: when it does not.
+    """
+    applying = vars(model.optimizer).get("apply")
+    if isinstance(applying, _Apply) and not applying.called:
+        raise UnsupportedModelError(
+            f"Expected a training step that updates weights by model.optimizer.apply, which {what} "
+            f"relies on. Received: {type(model).__name__}.train_step, which does not. Call "
+            "self.optimizer.apply(gradients, variables) in it."
+        )
 
 
 def detach(model, hook: StepHook) -> None:
@@ -41,19 +63,31 @@ def detach(model, hook: StepHook) -> None:
         return
     applying.hooks.remove(hook)
     if not applying.hooks:
-        del model.optimizer.apply
+        if applying.own is None:
+            del model.optimizer.apply
+        else:
+            model.optimizer.apply = applying.own
     model.train_function = None
 
 
 class _Apply:
-    """`optimizer.apply` with the hooks that are attached."""
+    """`optimizer.apply` with the hooks that are attached.
 
-    def __init__(self, model, apply: Any):
+    Args:
+        model: the model.
+        apply: what it stands before.
+        own: the same, where it is an attribute of the optimizer itself, or None.
+    """
+
+    def __init__(self, model, apply: Any, own: Any):
         self.model = model
         self.apply = apply
+        self.own = own
+        self.called = False
         self.hooks: list[StepHook] = []
 
     def __call__(self, grads, trainable_variables=None):
+        self.called = True
         gradients = list(grads)
         variables = list(trainable_variables or self.model.trainable_variables)
         for hook in self.hooks:

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_snare import step_hooks
 from keras_snare.arguments import is_whole
 from keras_snare.callbacks.describing import described
 from keras_snare.callbacks.early_stopping import check_early_stopping
@@ -94,15 +95,16 @@ class ClusterCallback(keras.callbacks.Callback):
             self._guard.watch_model()
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._step is not None:
+            step_hooks.check_called(self.model, "ClusterCallback")
         if logs is not None:
             logs["clustered"] = float(self._step is not None)
 
     def on_train_end(self, logs=None):
-        clustered = self._step is not None
-        self._tidy_up()
-        if clustered:
+        if self._step is not None:
             # Averages over the weights of epochs before may have been put in.
-            self.codebooks = cluster_weights(self.model, self.clusters, layers=self.layers)
+            self.codebooks = self._step.end()
+        self._tidy_up()
 
     def _tidy_up(self) -> None:
         step, self._step = self._step, None
@@ -137,5 +139,11 @@ class ClusterCallback(keras.callbacks.Callback):
                 "Expected a network that keeps its form and its zeros while its weights are "
                 f"clustered. Received: ClusterCallback together with {name}. Call fit twice: first "
                 f"with {name}, then, on the same model, with ClusterCallback."
+            )
+        holds = [one for one in callbacks if isinstance(one, HoldMasksCallback)]
+        if holds and callbacks.index(holds[0]) > callbacks.index(self):
+            raise ValueError(
+                "Expected HoldMasksCallback in front of ClusterCallback, which leaves the zeros "
+                "alone that it finds. Received them the other way round. Change their order."
             )
         check_early_stopping(callbacks, self.start_epoch, "the weights are clustered")

@@ -171,7 +171,8 @@ class LotteryTicketCallback(PruningCallback):
         self._running().end()
 
     def _step_ended(self, batch, logs=None):
-        self._running().steps_done(batch + 1)
+        # Steps that are compiled together may be more than the last ones of an epoch.
+        self._running().steps_done(min(batch + 1, self.params["steps"]))
 
     def _running(self) -> LotteryRun:
         assert self._last is not None, "on_train_begin comes first"

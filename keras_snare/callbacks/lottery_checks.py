@@ -81,6 +81,11 @@ def _check_rewinding(settings: Any) -> None:
             "`output_fraction` is for scope='layer', in which every layer has a rate of its own. "
             f"Received: output_fraction={settings.output_fraction!r} with scope={settings.scope!r}"
         )
+    if settings.control == "random_mask" and settings.rewind != "weights":
+        raise ValueError(
+            "control='random_mask' keeps connections that were pruned before, whose trained "
+            "weights are gone. Received: rewind='learning_rate'. Rewind the weights."
+        )
     fresh = settings.control == "reinitialize"
     if fresh and (point not in ("init", 0) or settings.rewind != "weights"):
         raise ValueError(

@@ -143,7 +143,11 @@ class LotteryRun:
         """All callbacks shall find the round begun, wherever in the list this one stands."""
 
         def on_epoch_begin(epoch, logs=None):
-            self.epoch_begins(epoch)
+            try:
+                self.epoch_begins(epoch)
+            except BaseException:
+                self._run.failed()
+                raise
             begin(epoch, logs)
 
         return on_epoch_begin

@@ -127,7 +127,7 @@ class MagnitudePruneCallback(SparsityCallback):
         begin, once = self.begin_epoch, self._schedule.once
         last = last_update(begin, self.end_epoch, self.params.get("epochs") or 1, once)
         fit = check_fit(self, last)
-        steps = check_course(self, fit, last, self._schedule.sparsity(0.0, self._final))
+        steps = check_course(self, fit, last, self._schedule, self._final)
         self._calendar = Calendar(begin, last, self.frequency, steps, once)
         if self.structured:
             self._begin(UnitRun(self, fit))
@@ -140,7 +140,9 @@ class MagnitudePruneCallback(SparsityCallback):
         self._update(self._calendar.at_epoch(epoch))
 
     def _step_ended(self, batch, logs=None):
-        self._update(self._calendar.after_step(self._epoch, batch + 1))
+        # Steps that are compiled together may be more than the last ones of an epoch.
+        done = min(batch + 1, self.params["steps"])
+        self._update(self._calendar.after_step(self._epoch, done))
 
     def _update(self, progress: float | None) -> None:
         if progress is not None:

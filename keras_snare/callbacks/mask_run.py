@@ -4,10 +4,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
+from keras_snare import step_hooks
 from keras_snare.callbacks.early_stopping import check_early_stopping
 from keras_snare.callbacks.pruning import PruningCallback, check_alone
 from keras_snare.callbacks.running_fit import Guard, RunningFit, running_fit
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import channel_groups
 from keras_snare.masking import MaskedStep, Masks, remove_dead
 from keras_snare.records import PruneReport
 
@@ -38,6 +42,8 @@ class MaskRun:
         self._layers = {one.name: one.layer for one in step.kernels}
         self._remove_dead = getattr(callback, "remove_dead", False)
         self._chosen = getattr(callback, "layers", None)
+        if self._remove_dead:
+            channel_groups(self.model)  # Refuses before training what cannot be cut after it.
 
     def epoch_begins(self) -> None:
         """Holds from the first epoch on, and watches the step, which may have been made anew."""
@@ -60,10 +66,16 @@ class MaskRun:
         if not self._remove_dead:
             return self.step.masks, None
         report = remove_dead(self.model)
-        return Masks.of(self.model, self._chosen), report
+        found = Masks.of(self.model, self._chosen)
+        return Masks({name: found[name] for name in self.step.masks}), report
 
     def logs(self) -> dict[str, float]:
-        """Returns the sparsity in all, and by layer."""
+        """Returns the sparsity in all, and by layer, at the end of an epoch.
+
+        Raises:
+            UnsupportedModelError: when the training step does not go through the masks.
+        """
+        step_hooks.check_called(self.model, "a mask")
         sizes: dict[str, list[int]] = {}
         for name, kept in self.step.masks.items():
             counts = sizes.setdefault(self._layers[name], [0, 0])
@@ -71,6 +83,10 @@ class MaskRun:
             counts[1] += int(kept.sum())
         by_layer = {f"sparsity_{layer}": 1 - kept / size for layer, (size, kept) in sizes.items()}
         return {"sparsity": self.step.masks.sparsity, **by_layer}
+
+    def failed(self) -> None:
+        """Has all callbacks of this kind tidy up."""
+        self._guard.failed()
 
     def tidy_up(self) -> None:
         """Takes everything of ours off the model."""
@@ -118,4 +134,15 @@ def check_fit(callback: PruningCallback, last: int) -> RunningFit | None:
     callbacks: list[Any] = fit.callbacks.callbacks if fit is not None else []
     check_alone(callback, callbacks)
     check_early_stopping(callbacks, last, f"{type(callback).__name__} prunes for the last time")
+    behind = callbacks[callbacks.index(callback) + 1 :] if callback in callbacks else []
+    if getattr(callback, "remove_dead", False) and any(map(_restores, behind)):
+        raise ValueError(
+            "EarlyStopping(restore_best_weights=True) brings back weights when fit ends, which do "
+            "not suit any more once units are removed. Received: it stands behind "
+            f"{type(callback).__name__}(remove_dead=True). Put it in front."
+        )
     return fit
+
+
+def _restores(callback: Any) -> bool:
+    return isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights

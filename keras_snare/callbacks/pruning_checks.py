@@ -14,7 +14,7 @@ from keras_snare.masking import (
     get_regrowth,
 )
 from keras_snare.policy import check_layers
-from keras_snare.schedules import Schedule
+from keras_snare.schedules import Schedule, get_schedule
 
 _FOR_CONNECTIONS = ("pattern", "block", "regrowth", "initial_masks")
 
@@ -69,7 +69,7 @@ def check_connection_criterion(settings: Any) -> ConnectionCriterion:
 
 
 def _check_connections(settings: Any) -> None:
-    check_scope(settings.scope)
+    check_scope(settings.scope, get_pattern(settings.pattern, settings.block))
     criterion = check_connection_criterion(settings)
     regrowth = get_regrowth(settings.regrowth)
     if regrowth is not None and regrowth.dormant and criterion.needs != "weights":
@@ -77,11 +77,30 @@ def _check_connections(settings: Any) -> None:
             f"{regrowth!r} ranks pruned connections by the weights that they train on with, so the "
             f"criterion is one on weights, such as 'magnitude'. Received: {criterion!r}"
         )
+    if regrowth is not None and get_schedule(settings.schedule).once:
+        raise ValueError(
+            "Connections come back at updates after the first. Received: regrowth="
+            f"{settings.regrowth!r} with a schedule of one update. Leave one of them out."
+        )
+    check_dead(settings)
     exact = settings.pattern is not None or settings.block is not None
     if regrowth is not None and regrowth.by_gradient and exact:
         raise ValueError(
             f"{regrowth!r} exchanges connections one by one, which no pattern survives. Leave out "
             "`pattern` and `block`, or take regrowth='splicing'."
+        )
+
+
+def check_dead(settings: Any) -> None:
+    """Checks that `remove_dead` leaves what the pattern is for.
+
+    Raises:
+        ValueError: when removing units would break it.
+    """
+    if settings.remove_dead and settings.pattern is not None:
+        raise ValueError(
+            "remove_dead=True changes the number of channels, which breaks the pattern. Received: "
+            f"pattern={settings.pattern!r}. Leave one of them out."
         )
 
 
@@ -127,14 +146,17 @@ def unit_criterion(criterion: Any) -> Any:
     return "l1_in" if criterion == "magnitude" else criterion
 
 
-def check_course(settings: Any, fit: RunningFit | None, last: int, at_first: float) -> int | None:
+def check_course(
+    settings: Any, fit: RunningFit | None, last: int, schedule: Schedule, final: float
+) -> int | None:
     """Checks the updates against the running `fit`.
 
     Args:
         settings: the callback.
         fit: the running `fit`.
         last: int, epoch of the last update.
-        at_first: float, sparsity of the first update.
+        schedule: the callback's.
+        final: float, sparsity that it ends with.
 
     Returns:
         Steps of an epoch, where they are counted.
@@ -155,13 +177,21 @@ def check_course(settings: Any, fit: RunningFit | None, last: int, at_first: flo
     named = unit_criterion(settings.criterion) if settings.structured else settings.criterion
     without_data = get(named).needs in ("weights", "network")
     listens = not without_data and settings.scoring_data is None
-    if listens and at_first > 0 and first >= settings.begin_epoch:
+    begin = settings.begin_epoch
+    gone = 1.0 if schedule.once else min(max(first - begin, 0) / max(last - begin, 1), 1.0)
+    if listens and first >= begin and schedule.sparsity(gone, final) > 0:
         raise ValueError(
             f"criterion={settings.criterion!r} listens to training, and the first update prunes "
             f"before the first step. Give begin_epoch={first + 1}, or scoring_data=(x, y)."
         )
     if settings.per == "epoch":
         return None
+    if not schedule.once and last <= max(first, begin):
+        raise ValueError(
+            "per='step' makes its last update at the beginning of an epoch, and its first one in "
+            f"an epoch before. Received: fit(epochs={epochs}), in which both are at the beginning "
+            f"of epoch {max(first, begin)}. Train for more epochs, or take schedule='one_shot'."
+        )
     steps = settings.params.get("steps")
     if steps is None:
         raise ValueError(

@@ -152,6 +152,10 @@ class Guard:
         """Watches the evaluation, and the training step, which may have been made anew."""
         self._watch.watch_model()
 
+    def failed(self) -> None:
+        """Has every guard of this `fit` tidy up, where an exception passes by what is watched."""
+        self._watch.tidy_up()
+
     def release(self) -> None:
         """Watches no more; with the last guard, everything becomes as it was."""
         if self in self._watch.guards:

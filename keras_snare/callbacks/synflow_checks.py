@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_snare.arguments import check_count, check_flag
-from keras_snare.callbacks.pruning_checks import check_units
+from keras_snare.callbacks.pruning_checks import check_dead, check_units
 from keras_snare.masking import (
     check_criterion_data,
     check_scope,
@@ -27,7 +27,8 @@ def check_synflow(settings: Any) -> float:
     if settings.structured:
         check_units(settings, listens=False)
     else:
-        check_scope(settings.scope)
+        check_scope(settings.scope, get_pattern(settings.pattern, settings.block))
+        check_dead(settings)
         criterion = get_connection_criterion(settings.criterion)
         check_criterion_data(criterion, settings.scoring_data, "scoring_data")
     return final_sparsity(settings.sparsity, get_pattern(settings.pattern, settings.block), 0.9)

@@ -44,9 +44,13 @@ class UnitRun:
         self._guard.watch_model()
 
     def update(self, sparsity: float, _progress: float) -> None:
-        """Removes units up to a share of those that there were."""
-        self._remove(self._removed(sparsity))
-        self._source.epoch_began()
+        """Removes units up to a share of those that there were.
+
+        Without a step to score by, as when each overflows, it is left to the next update.
+        """
+        if self._source.ready:
+            self._remove(self._removed(sparsity))
+            self._source.epoch_began()
 
     def update_in_rounds(self, sparsity: float, rounds: int) -> None:
         """Removes units up to a share, chosen in rounds by a criterion that needs no training."""

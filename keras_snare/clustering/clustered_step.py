@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_snare import step_hooks
-from keras_snare.clustering.codebooks import Codebooks
+from keras_snare.clustering.codebooks import Codebook, Codebooks, values_of
 from keras_snare.masking.kernels import Kernel
 from keras_snare.step_hooks import StepHook
 
@@ -39,6 +39,25 @@ class ClusteredStep(StepHook):
             indices = keras.Variable(book.indices.reshape(-1), dtype="int32", trainable=False)
             moves = keras.ops.convert_to_tensor(moves, dtype=dtype)
             self._parts.append((kernel.variable, values, indices, moves))
+
+    def end(self) -> Codebooks:
+        """Brings together what something other than the training step may have put in.
+
+        Returns:
+            The codebooks of the trained model.
+        """
+        self.detach()
+        found = {}
+        for kernel, (variable, _, indices, moves) in zip(self.kernels, self._parts, strict=True):
+            places = keras.ops.convert_to_numpy(indices.value)
+            weights = values_of(kernel).reshape(-1).astype(np.float64)
+            sums = np.bincount(places, weights, minlength=len(moves))
+            counts = np.maximum(np.bincount(places, minlength=len(moves)), 1)
+            means = np.where(keras.ops.convert_to_numpy(moves) == 0, 0.0, sums / counts)
+            book = Codebook(means.astype(variable.dtype), places.reshape(kernel.shape))
+            variable.assign(book.weights)
+            found[kernel.name] = book
+        return Codebooks(found)
 
     def attach(self) -> None:
         """Begins to hold; the training step has to be compiled after this."""

@@ -76,6 +76,11 @@ class LiveStatistics(StepHook):
         for variable in (*totals.sums.values(), totals.steps):
             variable.assign(keras.ops.zeros_like(variable))
 
+    @property
+    def collected_any(self) -> bool:
+        """Whether there was a step since `reset`."""
+        return bool(self._current().steps.numpy())
+
     def statistics(self) -> dict[str, np.ndarray]:
         """Returns the mean over the steps since `reset`, by group."""
         totals = self._current()

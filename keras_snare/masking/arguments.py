@@ -29,15 +29,20 @@ def final_sparsity(sparsity: Any, pattern: Pattern, default: float) -> float:
     return float(sparsity)
 
 
-def check_scope(scope: Any) -> None:
+def check_scope(scope: Any, pattern: Pattern) -> None:
     """Checks the scope of a choice of connections.
 
     Raises:
-        ValueError: when there is none of the name.
+        ValueError: when there is none of the name, or it contradicts the pattern.
     """
     if not isinstance(scope, str) or scope not in CONNECTION_SCOPES:
         raise ValueError(
             f"`scope` is one of {', '.join(CONNECTION_SCOPES)}. Received: scope={scope!r}"
+        )
+    if scope == "erk" and pattern.sparsity is not None:
+        raise ValueError(
+            f"scope='erk' gives each kernel a share of its own, and {pattern!r} the same to all. "
+            "Leave one of them out."
         )
 
 

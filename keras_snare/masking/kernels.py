@@ -73,6 +73,7 @@ def kernels_of(model, layers: Any = None) -> list[Kernel]:
             f"Model {model.name!r} has no weight of two axes or more that is trained, so it has no "
             "connections to prune."
         )
+    _check_names(list(found.values()), model)
     chosen = [
         one for one in found.values() if layers is None or means(layers, one.layer, one.owner)
     ]
@@ -83,6 +84,17 @@ def kernels_of(model, layers: Any = None) -> list[Kernel]:
             f"have: {', '.join(names)}."
         )
     return chosen
+
+
+def _check_names(kernels: list[Kernel], model) -> None:
+    """Masks go by names, which only a subclassed model can give twice."""
+    names = [one.name for one in kernels]
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise UnsupportedModelError(
+            f"Expected layers of different names. Received: model {model.name!r}, in which "
+            f"{names.count(twice)} kernels are {twice!r}. Give these layers names of their own."
+        )
 
 
 def _walk(model, path: str = "") -> Iterator[Kernel]:

@@ -83,8 +83,9 @@ class MaskedStep(StepHook):
         """Masks the gradients."""
         gradients = list(gradients)
         places = {id(variable): at for at, variable in enumerate(variables)}
-        found = [(one.variable, places[id(one.variable)]) for one in self.kernels]
-        found = [(variable, at) for variable, at in found if gradients[at] is not None]
+        # A training step of the user's may update a part of the weights at a time.
+        found = [(one.variable, places.get(id(one.variable))) for one in self.kernels]
+        found = [(one, at) for one, at in found if at is not None and gradients[at] is not None]
         for _, at in found:
             gradients[at] = keras.ops.convert_to_tensor(gradients[at])
         if self._statistics:
@@ -117,6 +118,10 @@ class MaskedStep(StepHook):
             weights = self.weights(kernel)
             self._masks[id(variable)].assign(keep.astype(self._dtype))
             variable.assign(np.where(keep, weights, 0))
+            average = self._averages.get(id(variable))
+            if average is not None:
+                # It may change places with the weights, masked or not.
+                average.assign(keras.ops.where(keep, average.value, 0.0))
             if self._dormant:
                 self._dormant[id(variable)].assign(np.where(keep, 0, weights))
             else:

@@ -93,9 +93,11 @@ class Block(Pattern):
         self.columns = columns
 
     def parts(self, scores: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
-        sums = self._sums(scores)
-        counts = self._sums(np.ones(scores.shape))
-        return (sums / counts).reshape(-1), counts.reshape(-1).astype(np.int64)
+        # What went before, at minus infinity, says nothing about the rest of its block.
+        left = scores != -np.inf
+        sums, counts = self._sums(np.where(left, scores, 0)), self._sums(left)
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
+        return means.reshape(-1), self._sums(np.ones(scores.shape)).reshape(-1).astype(np.int64)
 
     def mask(self, kept: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         rows, columns = shape[-2:]

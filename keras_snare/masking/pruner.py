@@ -92,11 +92,15 @@ class ConnectionPruner:
     def update(self, sparsity: float, progress: float = 1.0) -> Masks:
         """Prunes the lowest connections, so that `sparsity` of all is pruned, and holds the masks.
 
+        A criterion that has listened to no step yet, as when each overflows, leaves all as it is.
+
         Args:
             sparsity: float, share of the connections.
             progress: float, 0 at the first of several updates and 1 at the last.
         """
         collected = self.step.statistics()
+        if self.listens and not collected:
+            return self.masks
         scores = self.scores(collected.get("criterion"))
         masks = self._select(scores, sparsity)
         if self.regrowth is None:

@@ -81,7 +81,7 @@ def sparsify(
     found, stands = get_connection_criterion(criterion), get_pattern(pattern, block)
     final = final_sparsity(sparsity, stands, 0.8)
     check_count("rounds", rounds)
-    check_scope(scope)
+    check_scope(scope, stands)
     check_layers(layers)
     check_criterion_data(found, data, "data")
     if initial_masks is not None and not isinstance(initial_masks, Masks):

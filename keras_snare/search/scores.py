@@ -46,6 +46,11 @@ class ScoreSource:
         """What the training step collected since the epoch began."""
         return None if self.live is None else self.live.statistics()
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to score by: data, weights, or a step that was listened to."""
+        return self.live is None or self.live.collected_any
+
     def follow(self, chosen: list[ChannelGroup]) -> None:
         """Collects for the model as it is now."""
         if self.live is not None:

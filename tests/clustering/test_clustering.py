@@ -40,6 +40,15 @@ def test_k_means_by_hand():
     assert k_means(np.array([5.0]), 2).tolist() == [5.0]
 
 
+def test_as_many_values_as_asked_for_whatever_the_weights_look_like():
+    """Means at equal distances leave most groups of such numbers empty."""
+    values = np.append(RANDOM.normal(size=500), [20.0, -20.0, 1e6])
+    means = k_means(values, 16)
+    assert len(means) == 16
+    error = np.mean((values - means[nearest(values, means)])[:500] ** 2)
+    assert error < 0.05
+
+
 @given(st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=60), st.integers(1, 9))
 def test_k_means_is_at_rest(numbers, clusters):
     """Each number is with its nearest mean, and each mean in the middle of its numbers."""
@@ -83,6 +92,16 @@ OPTIMIZERS = {
     "adam": lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
     "averages": lambda: keras.optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=2),
 }
+
+
+def test_averages_of_few_values_are_as_few():
+    model = network(keras.optimizers.SGD(0.1, use_ema=True))
+    model.get_layer("a").kernel.assign_add(np.eye(6, 8) * 9)
+    cluster = ClusterCallback(8)
+    model.fit(X, Y, epochs=4, verbose=0, callbacks=[cluster])
+    for own, book in zip(kernels(model), cluster.codebooks.values(), strict=True):
+        assert len(np.unique(own)) == len(book.values) == 8
+        np.testing.assert_array_equal(book.weights, own)
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
