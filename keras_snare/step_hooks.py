@@ -15,6 +15,9 @@ class StepHook:
     gradients.
     """
 
+    # The optimizer that it is attached to, which need not stay the model's.
+    optimizer: Any = None
+
     def before(self, gradients: list, variables: list) -> list:
         """Returns the gradients that the optimizer is to see, None among them for unused weights.
 
@@ -35,6 +38,7 @@ def attach(model, hook: StepHook) -> None:
         optimizer.apply = _Apply(model, optimizer.apply, vars(optimizer).get("apply"))
     optimizer.apply.hooks.append(hook)
     optimizer.apply.called = False
+    hook.optimizer = optimizer
 
 
 def check_called(model, what: str) -> None:
@@ -58,15 +62,16 @@ def check_called(model, what: str) -> None:
 
 def detach(model, hook: StepHook) -> None:
     """Takes a hook out, and drops the compiled step that still holds it."""
-    applying = vars(model.optimizer).get("apply")
+    optimizer, hook.optimizer = hook.optimizer, None
+    applying = getattr(optimizer, "apply", None)
     if not isinstance(applying, _Apply) or hook not in applying.hooks:
         return
     applying.hooks.remove(hook)
     if not applying.hooks:
         if applying.own is None:
-            del model.optimizer.apply
+            del optimizer.apply
         else:
-            model.optimizer.apply = applying.own
+            optimizer.apply = applying.own
     model.train_function = None
 
 

@@ -32,8 +32,8 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
     part: Conv1D, ELU, PReLU, Rescaling, LayerNormalization, Embedding, attention, LayerScale,
     recurrent layers with `unroll=True`; and for narrow depthwise convolutions, whose kernels then
     have steps for each channel. It computes in Keras 3 alone and needs neither TF-MOT nor tf_keras.
-    Of a recurrent layer it rounds kernels and result in training, and what is between the gates in
-    the file.
+    What lies inside of a recurrent layer, and the scores of an attention without dropout, is
+    rounded in the file only.
 
     Whether everything can be quantized and converted is tried before the first epoch. The ranges
     of activations are set before the first quantized step, so begin after a few epochs, when

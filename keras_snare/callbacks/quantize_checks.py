@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_snare.arguments import is_whole
+from keras_snare.callbacks.cluster import ClusterCallback
 from keras_snare.callbacks.distillation import DistillationCallback
 from keras_snare.callbacks.early_stopping import check_early_stopping
 from keras_snare.callbacks.lottery import LotteryTicketCallback
@@ -13,7 +14,7 @@ from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.engines import check_engine
-from keras_snare.quantize.options import check_folder, check_options
+from keras_snare.quantize.options import check_options, check_path
 
 
 def check_arguments(settings: Any) -> None:
@@ -83,12 +84,17 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
             f"Expected training on one device. Received: a strategy with {replicas} replicas. Make "
             "the model outside of its scope for the quantized part."
         )
-    check_folder(settings.path)
+    if settings.path is not None:
+        check_path(settings.path)
     for one in callbacks:
         _check_other(settings, one)
     check_early_stopping(callbacks, start, "the network is quantized for the first time")
     behind = callbacks[callbacks.index(settings) + 1 :] if settings in callbacks else []
-    late = [type(one).__name__ for one in behind if brings_back(one)]
+    late = [
+        type(one).__name__
+        for one in behind
+        if _brings_back(one) or isinstance(one, ClusterCallback)
+    ]
     if late:
         raise ValueError(
             f"Expected {late[0]}, which puts other weights into the model when fit ends, in front "
@@ -97,7 +103,7 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
         )
 
 
-def brings_back(callback: Any) -> bool:
+def _brings_back(callback: Any) -> bool:
     """Tells whether a callback puts other weights into the model when `fit` ends."""
     kinds = keras.callbacks
     restores = isinstance(callback, kinds.EarlyStopping) and callback.restore_best_weights
@@ -119,10 +125,10 @@ def _check_other(settings: Any, one: Any) -> None:
             f"QuantizeAwareCallback together with {name}, which changes it. Call fit twice: first "
             f"with {name}, then, on the same model, with QuantizeAwareCallback."
         )
-    elif settings.optimizer is not None and isinstance(one, PruningCallback):
+    elif settings.optimizer is not None and isinstance(one, (PruningCallback, ClusterCallback)):
         raise ValueError(
-            f"Expected no `optimizer` together with {name}, which holds its zeros in the update of "
-            f"the model's own. Received: optimizer={settings.optimizer!r}. Leave it out."
+            f"Expected no `optimizer` together with {name}, which holds zeros or values in the "
+            f"update of the model's own. Received: optimizer={settings.optimizer!r}. Leave it out."
         )
     if isinstance(one, DistillationCallback) and one.features:
         raise ValueError(

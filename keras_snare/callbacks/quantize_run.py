@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_snare.callbacks.first_batches import FirstBatches
-from keras_snare.callbacks.quantize_checks import brings_back, check_fit, first_epoch
+from keras_snare.callbacks.quantize_checks import check_fit, first_epoch
 from keras_snare.callbacks.running_fit import Guard, running_fit
 from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.errors import UnsupportedModelError
@@ -82,8 +82,8 @@ class QuantizeRun:
                 stacklevel=2,
             )
             return None, []
-        if self._weights_were_changed():
-            aware.follow_weights(self._batches[0])
+        # Averages, or the weights of another epoch, may have been put in.
+        aware.follow_weights(self._batches[0])
         self.tidy_up()
         aware.part()
         return aware.quantized, self._batches
@@ -127,7 +127,9 @@ class QuantizeRun:
         self._replaced.append(Replacement(model, "call", lambda call: aware.call))
         if self.settings.optimizer is not None:
             self._optimizer = model.optimizer
-            model.optimizer = keras.optimizers.get(self.settings.optimizer)
+            # A fresh one, as an optimizer is bound to the weights that it has trained once.
+            given = keras.optimizers.get(self.settings.optimizer)
+            model.optimizer = type(given).from_config(given.get_config())
             model.optimizer.build(model.trainable_variables)
         self._forget_compiled()
         model.make_train_function()
@@ -162,8 +164,3 @@ class QuantizeRun:
             inputs = aware.flat(keras.utils.unpack_x_y_sample_weight(batch)[0])
             self._batches.append([keras.ops.convert_to_numpy(one) for one in inputs])
         aware.calibrate(self._batches)
-
-    def _weights_were_changed(self) -> bool:
-        """Whether the model holds other weights than those of its last step."""
-        averaged = getattr(self.model.optimizer, "use_ema", False)
-        return averaged or any(map(brings_back, self._fit.callbacks.callbacks))

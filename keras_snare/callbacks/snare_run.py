@@ -139,8 +139,11 @@ class SnareRun:
             What is in `logs` of the epochs to come.
         """
         self._teller.quiet()
+        if self._search is None:
+            self._begin()  # Also to bring back the network of a stored run.
         search = self._running()
         self.tidy_up()
+        self.model.make_train_function(force=True)
         accepted, cost = search.report.accepted, search.cost
         return dict(zip(LOGS, (cost.params, cost.flops, 0, accepted), strict=True))
 

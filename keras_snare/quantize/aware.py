@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.bridge import to_tf_keras
 from keras_snare.quantize.calibration import calibrate, follow_weights
 from keras_snare.quantize.chosen import chosen_layers
@@ -35,6 +36,7 @@ class AwareTwin(StandIn):
         super().__init__(model, quantized)
         self.late = late
         self._weights = SharedWeights(twin, quantized)
+        _check_trained(twin.variables(quantized), quantized)
 
     def share(self) -> None:
         self._weights.share()
@@ -47,3 +49,15 @@ class AwareTwin(StandIn):
 
     def follow_weights(self, batch: list[Any]) -> None:
         follow_weights(self.quantized, batch)
+
+
+def _check_trained(pairs: list[tuple[Any, Any]], quantized: Any) -> None:
+    """What is no weight of the model would stay as it is while the model trains."""
+    known = {id(there) for _, there in pairs}
+    own = [one.name for one in quantized.trainable_variables if id(one) not in known]
+    if own:
+        raise UnsupportedModelError(
+            "Expected a scheme of TF-MOT that trains the weights of the model. Received: one that "
+            f"trains {own[0]!r} in the place of some. Take quantize_aware_train, in which TF-MOT "
+            "trains it, or ClusterCallback with the default scheme."
+        )

@@ -60,20 +60,32 @@ def _quantizers_watching(way: Callable) -> Iterator[None]:
 
     library = tf_mot().quantization.keras.quantizers
 
+    inside = False
+
     def watching(call: Callable) -> Callable:
         def quantize(quantizer, inputs, training, weights, **kwargs):
-            if not isinstance(quantizer, library.MovingAverageQuantizer):
-                return call(quantizer, inputs, True, weights, **kwargs)
-            ranges = {np.minimum: weights["min_var"], np.maximum: weights["max_var"]}
-            before = [one.numpy() for one in ranges.values()]
-            for one in ranges.values():
-                one.assign(0.0 * one)
-            call(quantizer, inputs, True, weights, **kwargs)
-            for (widest, one), own in zip(ranges.items(), before, strict=True):
-                one.assign(way(own, one.numpy() / _STEP, widest))
-            return call(quantizer, inputs, False, weights, **kwargs)
+            nonlocal inside
+            if inside:  # A quantizer that calls the one that it is derived from.
+                return call(quantizer, inputs, training, weights, **kwargs)
+            inside = True
+            try:
+                return measured(call, quantizer, inputs, weights, kwargs)
+            finally:
+                inside = False
 
         return quantize
+
+    def measured(call, quantizer, inputs, weights, kwargs):
+        if not isinstance(quantizer, library.MovingAverageQuantizer):
+            return call(quantizer, inputs, True, weights, **kwargs)
+        ranges = {np.minimum: weights["min_var"], np.maximum: weights["max_var"]}
+        before = [one.numpy() for one in ranges.values()]
+        for one in ranges.values():
+            one.assign(0.0 * one)
+        call(quantizer, inputs, True, weights, **kwargs)
+        for (widest, one), own in zip(ranges.items(), before, strict=True):
+            one.assign(way(own, one.numpy() / _STEP, widest))
+        return call(quantizer, inputs, False, weights, **kwargs)
 
     with ExitStack() as stack:
         # Python looks `__call__` up in the class, so that no single object can have another one.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_snare.policy import means
-from keras_snare.quantize.planning import planned
+from keras_snare.quantize.planning import PlannedCall, planned
 
 
 def chosen_layers(model, layers: Any, configs: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def chosen_layers(model, layers: Any, configs: dict[str, Any]) -> dict[str, Any]
             f"{', '.join(known)}."
         )
     found = {
-        name: configs.get(call.call.name)
+        name: configs.get(call.call.name) if _is_main(call, name) else None
         for call in calls
         if layers is None
         or call.call.name in configs
@@ -39,3 +39,9 @@ def chosen_layers(model, layers: Any, configs: dict[str, Any]) -> dict[str, Any]
             f"{', '.join(known)}."
         )
     return found
+
+
+def _is_main(call: PlannedCall, name: str) -> bool:
+    """Tells whether a configuration is for this part of what a layer has become."""
+    part = call.parts[call.names.index(name)]
+    return len(call.parts) == 1 or bool(part.weights)

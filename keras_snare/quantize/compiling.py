@@ -39,6 +39,9 @@ def compile_like(
         name: _carried(kinds, name, stated.get(name)) if own is None else own
         for name, (kinds, own) in given.items()
     }
+    if metrics is None:
+        weighted = stated.get("weighted_metrics")
+        found["weighted_metrics"] = _carried(library.metrics, "metrics", weighted)
     if loss is None:
         found["loss_weights"] = stated.get("loss_weights")
     quantized.compile(**{name: _listed(one, names) for name, one in found.items()})

@@ -1,6 +1,8 @@
 """The full-integer .tflite file of a network that computes rounded."""
 
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import keras
@@ -34,7 +36,8 @@ def integer_file(quantized: Any, batches: list, input_type: str, output_type: st
     converter.inference_input_type = getattr(tf, input_type)
     converter.inference_output_type = getattr(tf, output_type)
     try:
-        with without_warnings():
+        # Keras tells at length where it keeps the model meanwhile.
+        with without_warnings(), redirect_stdout(StringIO()):
             content = converter.convert()
     except Exception as error:  # The converter's own error, and whatever its Python parts raise.
         raise UnsupportedModelError(

@@ -7,10 +7,10 @@ from keras_snare.files import write_whole
 from keras_snare.quantize.converting import INTEGER, converted
 from keras_snare.quantize.litert_checks import (
     check_enough,
-    check_path,
     check_quantize,
     served_model,
 )
+from keras_snare.quantize.options import check_path
 from keras_snare.quantize.representative import random_batch, representative_batches
 from keras_snare.quantize.serving import set_up
 from keras_snare.quantize.trial import THREADS, tried

@@ -1,8 +1,6 @@
 """Mistakes that `to_litert` can see before it converts."""
 
 import math
-import os
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,7 +10,6 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph.trace import parts_of
 from keras_snare.quantize.converting import INTEGER
 from keras_snare.quantize.integer_file import TYPES
-from keras_snare.quantize.options import check_folder
 from keras_snare.quantize.representative import examples
 from keras_snare.quantize.serving import Served
 from keras_snare.quantize.trial import TOLERANCES
@@ -51,27 +48,6 @@ def check_quantize(quantize: Any, data: Any, ends: dict[str, Any], tolerance: An
         raise ValueError(
             "`tolerance` is a positive number, a share of the greatest output, or None. Received: "
             f"tolerance={tolerance!r}"
-        )
-
-
-def check_path(path: Any) -> None:
-    """Checks that a file can be written, without touching what is there.
-
-    Raises:
-        TypeError, OSError: when it is no path, or of a place where nothing can be written.
-    """
-    if not isinstance(path, (str, os.PathLike)) or path == "":
-        raise TypeError(f"`path` is the path of a file. Received: {path!r}. Give 'model.tflite'.")
-    check_folder(path)
-    if Path(path).is_dir():
-        raise IsADirectoryError(
-            f"Expected `path` of a file. Received: path={str(path)!r}, a folder. Add a name, such "
-            "as model.tflite."
-        )
-    if not os.access(Path(path).absolute().parent, os.W_OK):
-        raise PermissionError(
-            f"Expected `path` in a folder that may be written to. Received: path={str(path)!r}. "
-            "Give another one."
         )
 
 

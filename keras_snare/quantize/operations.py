@@ -24,14 +24,18 @@ _ATTRIBUTES = {
     """abs absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh ceil cos cosh divide equal
     erf exp exp2 expm1 floor floor_divide get_item greater greater_equal hard_sigmoid hard_silu
     hard_tanh isfinite isinf isnan less less_equal log log10 log1p log2 log_sigmoid logical_and
-    logical_not logical_or matmul mod negative not_equal power reciprocal round rsqrt sign sin sinh
+    logical_not logical_or matmul mod negative not_equal power reciprocal rsqrt sign sin sinh
     sparse_plus sparse_sigmoid sqrt square tan tanh_shrink true_divide trunc where
     add maximum minimum multiply subtract""": "",
-    "argmax argmin max mean min prod std sum var": "axis keepdims",
+    "argmax argmin mean std sum var": "axis keepdims",
+    "max min": "axis keepdims initial",
+    "prod": "axis keepdims dtype",
+    "round": "decimals",
+    "cumsum": "axis dtype",
     "celu": "alpha",
     "clip": "x_min x_max",
     "cast": "dtype",
-    "concatenate cumsum expand_dims flip glu log_softmax sparsemax squeeze stack take": "axis",
+    "concatenate expand_dims flip glu log_softmax sparsemax squeeze stack take": "axis",
     "einsum": "subscripts",
     "gelu": "approximate",
     "hard_shrink soft_shrink": "threshold",
@@ -165,7 +169,8 @@ def _pooled(call: Call, shapes: Shapes) -> Parts:
     ndim = len(shapes[call.inputs[0]])
     axis: Any = call.operation.axis
     axes = sorted(one % ndim for one in ((axis,) if isinstance(axis, int) else axis or ()))
-    if ndim in (3, 4, 5) and axes == list(range(1, ndim - 1)) and _are_floats(call):
+    begins = getattr(call.operation, "initial", None) is not None
+    if not begins and ndim in (3, 4, 5) and axes == list(range(1, ndim - 1)) and _are_floats(call):
         kind = "Average" if function_name(call.operation) == "mean" else "Max"
         settings = {"keepdims": call.operation.keepdims, "data_format": "channels_last"}
         return (Part(f"Global{kind}Pooling{ndim - 2}D", settings),)

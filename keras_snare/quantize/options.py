@@ -32,16 +32,28 @@ def check_options(settings: Any) -> None:
     _check_of_tf_mot(settings.scheme, settings.configs)
 
 
-def check_folder(path: Any) -> None:
-    """Checks that a file can be written there.
+def check_path(path: Any) -> None:
+    """Checks that a file can be written, without touching what is there.
 
     Raises:
-        NotADirectoryError: when the folder of `path` is missing.
+        TypeError, OSError: when it is no path, or of a place where nothing can be written.
     """
-    if path is not None and not Path(path).absolute().parent.is_dir():
+    if not isinstance(path, (str, os.PathLike)) or path == "":
+        raise TypeError(f"`path` is the path of a file. Received: {path!r}. Give 'model.tflite'.")
+    if not Path(path).absolute().parent.is_dir():
         raise NotADirectoryError(
             f"Expected `path` in a folder that is there. Received: path={str(path)!r}. "
             "Make the folder first."
+        )
+    if Path(path).is_dir():
+        raise IsADirectoryError(
+            f"Expected `path` of a file. Received: path={str(path)!r}, a folder. Add a name, such "
+            "as model.tflite."
+        )
+    if not os.access(Path(path).absolute().parent, os.W_OK):
+        raise PermissionError(
+            f"Expected `path` in a folder that may be written to. Received: path={str(path)!r}. "
+            "Give another one."
         )
 
 

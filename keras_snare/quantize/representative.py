@@ -35,13 +35,13 @@ def representative_batches(model, data: Any) -> list[list[np.ndarray]]:
 
 
 def examples(batches: list[list[np.ndarray]], size: int = 1) -> Iterator[list[np.ndarray]]:
-    """Returns the examples of batches in batches of another size, and no more than 128 of these."""
+    """Returns the examples of batches in batches of another size; 256 examples are enough."""
     found = (
         [one[at : at + size] for one in batch]
         for batch in batches
         for at in range(0, len(batch[0]) - size + 1, size)
     )
-    return islice(found, 128)
+    return islice(found, max(BATCHES * _BATCH // size, 1))
 
 
 def random_batch(model) -> list[np.ndarray]:
@@ -57,11 +57,15 @@ def random_batch(model) -> list[np.ndarray]:
 
 
 def _split(model, data: Any) -> Iterator[Any]:
+    if isinstance(data, tuple):
+        data = data[0]  # Behind it is what `fit` compares with.
     if isinstance(data, keras.utils.PyDataset):
         return (data[at] for at in range(min(BATCHES, data.num_batches or BATCHES)))
     arrays = keras.tree.flatten(data)
     is_array = all(hasattr(one, "shape") for one in arrays)
-    listed = isinstance(data, (list, tuple)) and len(data) != len(model.inputs)
+    listed = isinstance(data, list) and (
+        len(data) != len(model.inputs) or any(isinstance(one, tuple) for one in data)
+    )
     if not arrays or not is_array or listed:
         if not hasattr(data, "__iter__"):
             raise TypeError(
@@ -69,8 +73,9 @@ def _split(model, data: Any) -> Iterator[Any]:
                 f"{type(data).__name__}."
             )
         return iter(data)
-    sizes = range(0, min(len(arrays[0]), BATCHES * _BATCH), _BATCH)
-    return (_part(data, slice(at, at + _BATCH)) for at in sizes)
+    size = max(model.inputs[0].shape[0] or 0, _BATCH)
+    starts = range(0, min(len(arrays[0]), BATCHES * size), size)
+    return (_part(data, slice(at, at + size)) for at in starts)
 
 
 def _part(data: Any, examples: slice) -> Any:

@@ -14,7 +14,7 @@ from keras_snare.quantize.compiling import compile_like
 from keras_snare.quantize.environment import tf_mot
 from keras_snare.quantize.feeding import fed
 from keras_snare.quantize.integer_file import integer_file
-from keras_snare.quantize.options import check_folder, check_options, warn_of_late
+from keras_snare.quantize.options import check_options, check_path, warn_of_late
 from keras_snare.quantize.representative import representative_batches
 from keras_snare.quantize.twin import TfKerasTwin
 
@@ -100,7 +100,8 @@ def quantize_aware_train(
     """
     options = _Options(path, layers, scheme, configs, input_type, output_type)
     check_options(options)
-    check_folder(path)
+    if path is not None:
+        check_path(path)
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
     given, others = fed(model, data), None

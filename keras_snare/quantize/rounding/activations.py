@@ -11,6 +11,14 @@ layers = keras.layers
 # What LiteRT computes together with the operation before.
 FUSED = ("relu", "relu6")
 
+# A function of the user's may have the name of another one.
+_KNOWN = [
+    (name, getattr(module, name))
+    for module in (keras.activations, keras.ops)
+    for name in dir(module)
+    if callable(getattr(module, name))
+]
+
 # What LiteRT returns in these ranges, whatever the data.
 FIXED = {
     "softmax": (0.0, 255 / 256),
@@ -31,7 +39,9 @@ def activation_of(operation: Any) -> str:
     if not isinstance(operation, layers.Layer):
         return function_name(operation) or type(operation).__name__.lower()
     activation = vars(operation).get("activation")
-    return "linear" if activation is None else getattr(activation, "__name__", "of its own")
+    if activation is None:
+        return "linear"
+    return next((name for name, one in _KNOWN if one is activation), "of its own")
 
 
 def is_only_activation(operation: Any) -> bool:

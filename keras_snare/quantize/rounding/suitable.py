@@ -49,6 +49,8 @@ def _reason(operation: Any) -> str:
         )
     if isinstance(operation, keras.layers.RNN) and not operation.unroll:
         return "LiteRT's converter leaves its loop in float. Build it with unroll=True."
+    if getattr(operation, "rms_scaling", False):
+        return "it scales without centering. Take RMSNormalization."
     if activation_of(operation) == "softsign":
         return "LiteRT divides by what softsign rounds to zero. Take another activation."
     return REFUSED.get(type(operation), "")
