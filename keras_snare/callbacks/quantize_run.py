@@ -1,6 +1,7 @@
 """One `fit` of which a part is trained quantized."""
 
 import warnings
+import zlib
 from typing import Any
 
 import keras
@@ -47,6 +48,7 @@ class QuantizeRun:
         self._aware: StandIn | None = None
         self._replaced: list[Replacement] = []
         self._optimizer: Any = None
+        self._checksum = 0
         self._try()
         self._guard = Guard(model, fit.callbacks, self.tidy_up)
 
@@ -62,6 +64,8 @@ class QuantizeRun:
     def epoch_ended(self, epoch: int, logs: dict) -> None:
         """Notes in `logs` whether the epoch was quantized, and ends `fit` when it is time."""
         logs["quantized"] = float(self._aware is not None)
+        if self._aware is not None:
+            self._checksum = _checksum(self.model)
         epochs = self.settings.epochs
         if epochs is not None and epoch + 1 >= self.start + epochs:
             self.model.stop_training = True
@@ -82,8 +86,9 @@ class QuantizeRun:
                 stacklevel=2,
             )
             return None, []
-        # Averages, or the weights of another epoch, may have been put in.
-        aware.follow_weights(self._batches[0])
+        if self._checksum != _checksum(self.model):
+            # Averages, or the weights of another epoch, were put in.
+            aware.follow_weights(self._batches[0])
         self.tidy_up()
         aware.part()
         return aware.quantized, self._batches
@@ -164,3 +169,11 @@ class QuantizeRun:
             inputs = aware.flat(keras.utils.unpack_x_y_sample_weight(batch)[0])
             self._batches.append([keras.ops.convert_to_numpy(one) for one in inputs])
         aware.calibrate(self._batches)
+
+
+def _checksum(model) -> int:
+    """Tells whether weights are still the same, without a copy of them."""
+    found = 0
+    for one in model.weights:
+        found = zlib.adler32(keras.ops.convert_to_numpy(one.value).tobytes(), found)
+    return found

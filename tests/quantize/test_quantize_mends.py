@@ -191,3 +191,17 @@ def test_representative_data_in_every_form():
     fixed = keras.Sequential([keras.Input(batch_shape=(64, 6)), layers.Dense(2)])
     assert [len(one[0]) for one in representative_batches(fixed, x)][:7] == [64] * 7
     assert len(list(examples(representative_batches(fixed, x), 64))) == 4
+
+
+def test_ranges_follow_weights_that_a_callback_puts_in_at_the_end(tmp_path):
+    class Puts(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            kernel = self.model.get_layer("b").kernel
+            kernel.assign(10 * kernel)
+
+    model, path = network(), tmp_path / "m.tflite"
+    quantize = QuantizeAwareCallback(0, path=path, representative_data=X)
+    fit(model, [Puts(), quantize])
+    found = {one.name: one.numpy() for one in quantize.quantized_model.weights}
+    greatest = np.abs(model.get_layer("b").kernel).max()
+    assert abs(found["quant_b/kernel_max:0"]).max() == pytest.approx(greatest, rel=0.05)
