@@ -11,8 +11,10 @@ validation data decide nothing, and the test set is told once for each run.
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -158,6 +160,15 @@ def _versions_of_peers() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
+def _note(results: dict[str, Any], part: str, network: str) -> None:
+    """Notes the command by which a part was measured."""
+    words = [
+        "FILE" if before == "--output" else word for before, word in itertools.pairwise(sys.argv)
+    ]
+    command = shlex.join(["python", "benchmarks/connection_pruning.py", *words])
+    results.setdefault("commands", {}).setdefault(part, {})[network] = command
+
+
 def main() -> None:
     """Measures, and writes the results down as they come."""
     parser = argparse.ArgumentParser(description="Connection pruning beside TF-MOT.")
@@ -186,12 +197,14 @@ def main() -> None:
         if "times" in arguments.parts:
             times = time_steps(network, steps, arguments.rounds, arguments.epochs_timed)
             results.setdefault("times", {})[network] = times
+            _note(results, "times", network)
             results_files.write(path, results)
         if "accuracy" in arguments.parts:
             runs: list[dict[str, Any]] = []
             course = {"epochs": arguments.epochs, "end": arguments.end, "frequency": FREQUENCY}
             course["runs"] = runs
             results.setdefault("accuracy", {})[network] = course
+            _note(results, "accuracy", network)
 
             def keep(run: dict[str, Any], runs: list = runs) -> None:
                 runs.append(run)

@@ -25,9 +25,6 @@ def connection_lines(found: dict[str, Any]) -> list[str]:
         "",
         "## Connection pruning beside TF-MOT",
         "",
-        "`python benchmarks/connection_pruning.py --output "
-        "benchmarks/results/connection_pruning.json`",
-        "",
         f"The same networks from the same weights on the same batches of {found['batch_size']}, "
         f"Adam at {found['learning_rate']:g}, the cubic schedule on both sides: "
         "`MagnitudePruneCallback` in Keras 3, `prune_low_magnitude` with `UpdatePruningStep` in "
@@ -35,11 +32,16 @@ def connection_lines(found: dict[str, Any]) -> list[str]:
         + " ".join(f"{name}: {what}." for name, what in found["networks"].items()),
     ]
     for network, rows in found.get("times", {}).items():
-        lines += _times(network, rows, found)
+        lines += ["", _command(found, "times", network), *_times(network, rows, found)]
     for network, course in found.get("accuracy", {}).items():
-        lines += _accuracy(network, course)
+        lines += ["", _command(found, "accuracy", network), *_accuracy(network, course)]
     lines += ["", "Versions: " + ", ".join(f"{name} {one}" for name, one in versions.items()) + "."]
     return lines
+
+
+def _command(found: dict[str, Any], part: str, network: str) -> str:
+    path = "benchmarks/results/connection_pruning.json"
+    return f"`{found['commands'][part][network].replace('FILE', path)}`"
 
 
 def _times(network: str, rows: dict[str, Any], found: dict[str, Any]) -> list[str]:
