@@ -63,7 +63,8 @@ class ConnectionPruner:
         self.data = data
         self.kernels, self.axes = suitable_kernels(model, self.pattern, layers)
         statistics = {}
-        if criterion.needs == "data" and data is None:
+        self._scores_by_steps = criterion.needs == "data" and data is None
+        if self._scores_by_steps:
             statistics["criterion"] = criterion.statistic
         if regrowth is not None and regrowth.by_gradient:
             statistics["gradient"] = lambda weights, gradients: gradients
@@ -99,7 +100,7 @@ class ConnectionPruner:
             progress: float, 0 at the first of several updates and 1 at the last.
         """
         collected = self.step.statistics()
-        if self.listens and not collected:
+        if self._scores_by_steps and "criterion" not in collected:
             return self.masks
         scores = self.scores(collected.get("criterion"))
         masks = self._select(scores, sparsity)

@@ -81,8 +81,9 @@ def test_what_the_step_sums_up_equals_a_pass_over_the_same_batches(name):
     reference.set_weights(model.get_weights())
     x, y = random_data(model, 256)
     pruner = ConnectionPruner(model, get_connection_criterion(name))
+    assert pruner.update(0.5).sparsity == 0
     with pytest.raises(ValueError, match="listens to training, and there was no step yet"):
-        pruner.update(0.5)
+        pruner.thinned(0.5)
     pruner.step.attach()
     model.fit(x, y, batch_size=128, shuffle=False, verbose=0)
     scores = pruner.scores(pruner.step.statistics()["criterion"])
