@@ -12,7 +12,6 @@ draw for every seed. The test set is evaluated once per cut, and decides nothing
 
 import argparse
 import os
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ import numpy as np
 import results_files
 from base_training import BASE_NETWORKS, train_base
 from mlperf_tiny import images, load
-from thesis_snare import THREADS
 
 import keras_snare
 
@@ -150,10 +148,8 @@ def run(network: Network, seeds: list[int]) -> dict[str, Any]:
 
 def command(seeds: list[int]) -> str:
     """The command that the results come from."""
-    names = (*THREADS, "OPENBLAS_NUM_THREADS")
-    threads = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
     words = ["python", "benchmarks/compensation.py", "--base", "DIR", "--output", "FILE"]
-    return shlex.join([*threads, *words, "--seeds", *map(str, seeds)])
+    return results_files.command(*words, "--seeds", *map(str, seeds))
 
 
 def main() -> None:

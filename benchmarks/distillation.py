@@ -7,13 +7,11 @@ Both start from the same base network, with the same seed and the same accepted 
 
 import argparse
 import json
-import os
-import shlex
 from pathlib import Path
 from typing import Any
 
 import results_files
-from thesis_snare import EPS, THREADS, Case, medians, run
+from thesis_snare import EPS, Case, medians, run
 
 import keras_snare
 
@@ -33,8 +31,7 @@ CASES = {
 
 def _command(seeds: list[int]) -> str:
     words = ["python", "benchmarks/distillation.py", "--base", "DIR", "--output", "FILE"]
-    threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
-    return shlex.join([*threads, *words, "--seeds", *map(str, seeds)])
+    return results_files.command(*words, "--seeds", *map(str, seeds))
 
 
 def main() -> None:

@@ -10,8 +10,6 @@ hidden layers against a network from which whole neurons were deleted by their b
 import argparse
 import itertools
 import json
-import os
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from datasets import Dataset, load_fashion_mnist, load_mnist
 
 import keras_snare
 
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 PER_EPOCH = 100  # Validation every so many steps: `fit` is told that this is an epoch.
 # Rounds that prune 20 %, the output layer 10 %: 100, 51.3, 21.1, 7.0, 3.6 and 1.9 % are left.
 LEVELS = (0, 3, 7, 12, 15, 18)
@@ -240,7 +237,6 @@ def main() -> None:
     arguments = parser.parse_args()
     results = json.loads(arguments.output.read_text()) if arguments.output.is_file() else {}
     words = ["python", "benchmarks/lottery.py", "--output", "FILE"]
-    threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     for name in arguments.cases:
         run, settings = CASES[name]
         runs = []
@@ -250,7 +246,7 @@ def main() -> None:
             seeds = ["--seeds", *map(str, arguments.seeds)]
             results[name] = {
                 "settings": settings,
-                "command": shlex.join([*threads, *words, "--cases", name, *seeds]),
+                "command": results_files.command(*words, "--cases", name, *seeds),
                 "versions": results_files.versions(),
                 "machine": results_files.machine(),
                 "runs": runs,

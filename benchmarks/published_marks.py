@@ -10,8 +10,6 @@ set is told once.
 import argparse
 import json
 import math
-import os
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +22,7 @@ import results_files
 from datasets import Dataset, load_mnist
 from lessons import Lessons
 from networks import lenet_5_caffe, lenet_300_100
-from thesis_snare import THREADS, medians
+from thesis_snare import medians
 
 import keras_snare
 
@@ -221,8 +219,7 @@ def _error(model: keras.Model, x: np.ndarray, y: np.ndarray) -> float:
 
 def _command(names: list[str], seeds: list[int]) -> str:
     words = ["python", "benchmarks/published_marks.py", "--output", "FILE"]
-    threads = [f"{one}={os.environ[one]}" for one in THREADS if one in os.environ]
-    return shlex.join([*threads, *words, "--networks", *names, "--seeds", *map(str, seeds)])
+    return results_files.command(*words, "--networks", *names, "--seeds", *map(str, seeds))
 
 
 def _summary(points: list[dict[str, Any]]) -> list[dict[str, float]]:

@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import os
-import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +25,7 @@ import results_files
 import tensorflow as tf
 from keras import ops
 from mlperf_tiny import images, load
-from thesis_snare import THREADS, medians
+from thesis_snare import medians
 
 import keras_snare
 
@@ -175,9 +174,7 @@ def _accuracy(model: keras.Model, data: tuple[np.ndarray, np.ndarray]) -> float:
 
 def _command(seeds: list[int]) -> str:
     words = ["python", "benchmarks/resnet8.py", "--output", "FILE", "--seeds", *map(str, seeds)]
-    return shlex.join(
-        [*(f"{one}={os.environ[one]}" for one in THREADS if one in os.environ), *words]
-    )
+    return results_files.command(*words)
 
 
 def _kept(path: Path, setting: dict[str, Any], seeds: list[int]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 import keras_snare
+
+# What the environment says of threads is a part of the command. Sums over several threads come out
+# in another order every time; with one, a run can be repeated.
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def command(*words: str) -> str:
+    """Returns a command as one types it, with the threads that the environment sets."""
+    threads = [f"{one}={os.environ[one]}" for one in _THREADS if one in os.environ]
+    return shlex.join([*threads, *words])
 
 
 def versions() -> dict[str, str]:

@@ -8,8 +8,6 @@ result on the test set once. Results go to a JSON file, from which the table in 
 
 import argparse
 import json
-import os
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -49,8 +47,6 @@ CASES = {
     "LeNet-300-100, inputs too": Case("lenet_300_100", 100, {"prune_inputs": True}),
 }
 EPS = 0.005
-# Sums over several threads come out in another order every time; with one, a run can be repeated.
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 def run(case: Case, seed: int, directory: Path, verbose: int) -> dict[str, Any]:
@@ -110,8 +106,7 @@ def _accuracy(model, dataset) -> float:
 
 def _command(name: str, seeds: list[int]) -> str:
     words = ["python", "benchmarks/thesis_snare.py", "--base", "DIR", "--output", "FILE"]
-    threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
-    return shlex.join([*threads, *words, "--cases", name, "--seeds", *map(str, seeds)])
+    return results_files.command(*words, "--cases", name, "--seeds", *map(str, seeds))
 
 
 def medians(runs: list[dict[str, Any]]) -> dict[str, float]:

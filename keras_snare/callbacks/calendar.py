@@ -1,5 +1,6 @@
 """When, in the course of a `fit`, masks are updated."""
 
+import warnings
 from math import ceil
 
 
@@ -52,6 +53,10 @@ class Calendar:
         self._periods = periods
         return progress
 
+    def again(self) -> None:
+        """Leaves the last update, which could not be made, to the epoch after."""
+        self.done = False
+
     def _progress(self, epoch: float) -> float:
         return (epoch - self.begin) / max(self.end - self.begin, 1)
 
@@ -61,3 +66,21 @@ def last_update(begin: int, end: int | None, epochs: int, once: bool) -> int:
     if once:
         return begin
     return end if end is not None else begin + ceil(0.75 * max(epochs - 1 - begin, 0))
+
+
+def warn_if_short(epochs: int, last: int, what: str) -> None:
+    """Warns that `fit` ends before the last update.
+
+    Args:
+        epochs: int, those of `fit`.
+        last: int, epoch of the last update.
+        what: what is not reached.
+    """
+    if epochs <= last:
+        warnings.warn(
+            f"fit ends after epoch {epochs - 1}, before the last update at the beginning of epoch "
+            f"{last}: the {what} asked for is not reached. Give epochs={last + 1} or more, or "
+            "another end_epoch.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -10,7 +10,7 @@ from keras_snare.callbacks.describing import described
 from keras_snare.callbacks.early_stopping import check_early_stopping
 from keras_snare.callbacks.hold import HoldMasksCallback
 from keras_snare.callbacks.pruning import PruningCallback
-from keras_snare.callbacks.running_fit import Guard, running_fit
+from keras_snare.callbacks.running_fit import Guard, RunningFit, running_fit
 from keras_snare.clustering import ClusteredStep, Codebooks, cluster_weights
 from keras_snare.clustering.codebooks import check_clusters
 from keras_snare.errors import UnsupportedModelError
@@ -79,8 +79,7 @@ class ClusterCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._tidy_up()
         fit = running_fit(self.model)
-        callbacks: list[Any] = fit.callbacks.callbacks if fit is not None else []
-        self._check(callbacks)
+        self._check(fit)
         self.codebooks = None
         self._guard = Guard(self.model, fit.callbacks if fit else None, self._tidy_up)
 
@@ -114,7 +113,8 @@ class ClusterCallback(keras.callbacks.Callback):
         if guard is not None:
             guard.release()
 
-    def _check(self, callbacks: list[Any]) -> None:
+    def _check(self, fit: RunningFit | None) -> None:
+        callbacks: list[Any] = fit.callbacks.callbacks if fit is not None else []
         model, epochs = self.model, self.params.get("epochs") or 1
         if keras.backend.backend() != "tensorflow":
             raise UnsupportedModelError(
@@ -127,12 +127,11 @@ class ClusterCallback(keras.callbacks.Callback):
                 f"Expected a fit that reaches `start_epoch`, {self.start_epoch}, counted from 0. "
                 f"Received: fit(epochs={epochs}). Give it epochs={self.start_epoch + 1} or more."
             )
+        holds = [one for one in callbacks if isinstance(one, HoldMasksCallback)]
+        changing = (ClusterCallback, PruningCallback)
         others = [
-            one
-            for one in callbacks
-            if one is not self and isinstance(one, (ClusterCallback, PruningCallback))
+            one for one in callbacks if isinstance(one, changing) and one not in (self, *holds)
         ]
-        others = [one for one in others if not isinstance(one, HoldMasksCallback)]
         if others:
             name = type(others[0]).__name__
             raise ValueError(
@@ -140,10 +139,9 @@ class ClusterCallback(keras.callbacks.Callback):
                 f"clustered. Received: ClusterCallback together with {name}. Call fit twice: first "
                 f"with {name}, then, on the same model, with ClusterCallback."
             )
-        holds = [one for one in callbacks if isinstance(one, HoldMasksCallback)]
         if holds and callbacks.index(holds[0]) > callbacks.index(self):
             raise ValueError(
                 "Expected HoldMasksCallback in front of ClusterCallback, which leaves the zeros "
                 "alone that it finds. Received them the other way round. Change their order."
             )
-        check_early_stopping(callbacks, self.start_epoch, "the weights are clustered")
+        check_early_stopping(fit, self.start_epoch, "the weights are clustered")

@@ -42,7 +42,10 @@ class ConnectionRun(MaskRun):
             self.step.set(self._begin_with)
             self._begin_with = None
 
-    def update(self, sparsity: float, progress: float) -> None:
-        """Prunes up to a sparsity."""
+    def update(self, sparsity: float, progress: float) -> bool:
+        """Prunes up to a sparsity; returns False where nothing was scored to prune by."""
+        if sparsity > 0 and not self.pruner.scored:
+            return False
         if sparsity > 0:
             self.pruner.update(sparsity, progress)
+        return True

@@ -1,13 +1,14 @@
 """`MagnitudePruneCallback`: connections that are pruned step by step while a model trains."""
 
 import os
+import warnings
 from typing import Any
 
 from keras_snare.callbacks.calendar import Calendar, last_update
 from keras_snare.callbacks.connection_run import ConnectionRun
 from keras_snare.callbacks.mask_run import check_fit, loaded
 from keras_snare.callbacks.pruning import SparsityCallback
-from keras_snare.callbacks.pruning_checks import check_course, check_magnitude
+from keras_snare.callbacks.pruning_checks import check_course, check_magnitude, needs_labels
 from keras_snare.callbacks.unit_run import UnitRun
 from keras_snare.masking import ConnectionCriterion, Masks, Regrowth
 from keras_snare.schedules import Schedule, get_schedule
@@ -126,9 +127,10 @@ class MagnitudePruneCallback(SparsityCallback):
         self._tidy_up()
         begin, once = self.begin_epoch, self._schedule.once
         last = last_update(begin, self.end_epoch, self.params.get("epochs") or 1, once)
-        fit = check_fit(self, last)
+        fit = check_fit(self, last, needs_labels(self))
         steps = check_course(self, fit, last, self._schedule, self._final)
         self._calendar = Calendar(begin, last, self.frequency, steps, once)
+        self._epoch = -1  # None has begun.
         if self.structured:
             self._begin(UnitRun(self, fit))
         else:
@@ -139,6 +141,26 @@ class MagnitudePruneCallback(SparsityCallback):
         self._running().epoch_begins()
         self._update(self._calendar.at_epoch(epoch))
 
+    def on_train_end(self, logs=None):
+        last = self._calendar.end
+        super().on_train_end(logs)
+        if self._epoch < 0 or self._calendar.done or last >= (self.params.get("epochs") or 1):
+            return
+        if self._epoch < last:
+            why = (
+                f"fit was stopped after epoch {self._epoch}, before the last update of the masks "
+                f"at the beginning of epoch {last}"
+            )
+            cure = f"Give EarlyStopping start_from_epoch={last}, or this callback an earlier end."
+        else:
+            why = (
+                "every step before the last update of the masks overflowed, so that none was scored"
+            )
+            cure = "Lower the scale of the loss, or the learning rate."
+        warnings.warn(
+            f"{why}: the sparsity asked for is not reached. {cure}", UserWarning, stacklevel=2
+        )
+
     def _step_ended(self, batch, logs=None):
         # Steps that are compiled together may be more than the last ones of an epoch.
         done = min(batch + 1, self.params["steps"])
@@ -147,4 +169,5 @@ class MagnitudePruneCallback(SparsityCallback):
     def _update(self, progress: float | None) -> None:
         if progress is not None:
             sparsity = self._schedule.sparsity(progress, self._final)
-            self._running().update(sparsity, progress)
+            if not self._running().update(sparsity, progress):
+                self._calendar.again()

@@ -4,14 +4,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import keras
-
 from keras_snare import step_hooks
-from keras_snare.callbacks.early_stopping import check_early_stopping
+from keras_snare.callbacks.early_stopping import check_early_stopping, restores_weights
 from keras_snare.callbacks.pruning import PruningCallback, check_alone
 from keras_snare.callbacks.running_fit import Guard, RunningFit, running_fit
+from keras_snare.criteria import check_first_batch
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import channel_groups
+from keras_snare.graph import channel_groups, trace
 from keras_snare.masking import MaskedStep, Masks, remove_dead
 from keras_snare.records import PruneReport
 
@@ -59,15 +58,21 @@ class MaskRun:
         Returns:
             The masks, and what was removed where units without connections are to go.
         """
-        if self._attached:
-            # Averages or the best weights of another epoch may have been put in.
-            self.step.hold()
+        if not self._attached:  # There was no epoch left to train.
+            self.tidy_up()
+            return self._found(), None
+        # Averages or the best weights of another epoch may have been put in.
+        self.step.hold()
         self.tidy_up()
         if not self._remove_dead:
             return self.step.masks, None
         report = remove_dead(self.model)
+        return self._found(), report
+
+    def _found(self) -> Masks:
+        """Masks by the zeros that are there."""
         found = Masks.of(self.model, self._chosen)
-        return Masks({name: found[name] for name in self.step.masks}), report
+        return Masks({name: found[name] for name in self.step.masks})
 
     def logs(self) -> dict[str, float]:
         """Returns the sparsity in all, and by layer, at the end of an epoch.
@@ -110,19 +115,21 @@ def loaded(masks: Any) -> Masks | None:
     return masks
 
 
-def check_fit(callback: PruningCallback, last: int) -> RunningFit | None:
-    """Checks the running `fit` for what would undo the pruning.
+def check_fit(callback: PruningCallback, last: int, labelled: bool = True) -> RunningFit | None:
+    """Checks the running `fit` for what would undo the pruning, and `scoring_data` for the model.
 
     Args:
         callback: whose run it is.
         last: int, epoch at whose beginning the network gets its last connections or units.
+        labelled: bool, whether `scoring_data` need labels.
 
     Returns:
         The running `fit`.
 
     Raises:
         UnsupportedModelError: when the model is not built or has no optimizer.
-        ValueError: when another callback prunes, or brings back weights of an earlier epoch.
+        ValueError: when another callback prunes, or brings back weights of an earlier epoch, or the
+            model does not take the data.
     """
     model = callback.model
     if not model.built or model.optimizer is None:
@@ -133,9 +140,10 @@ def check_fit(callback: PruningCallback, last: int) -> RunningFit | None:
     fit = running_fit(model)
     callbacks: list[Any] = fit.callbacks.callbacks if fit is not None else []
     check_alone(callback, callbacks)
-    check_early_stopping(callbacks, last, f"{type(callback).__name__} prunes for the last time")
+    check_early_stopping(fit, last, f"{type(callback).__name__} prunes for the last time")
+    _check_data(model, getattr(callback, "scoring_data", None), labelled)
     behind = callbacks[callbacks.index(callback) + 1 :] if callback in callbacks else []
-    if getattr(callback, "remove_dead", False) and any(map(_restores, behind)):
+    if getattr(callback, "remove_dead", False) and any(map(restores_weights, behind)):
         raise ValueError(
             "EarlyStopping(restore_best_weights=True) brings back weights when fit ends, which do "
             "not suit any more once units are removed. Received: it stands behind "
@@ -144,5 +152,11 @@ def check_fit(callback: PruningCallback, last: int) -> RunningFit | None:
     return fit
 
 
-def _restores(callback: Any) -> bool:
-    return isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights
+def _check_data(model, data: Any, labelled: bool) -> None:
+    if data is None:
+        return
+    try:
+        graph = trace(model)
+    except UnsupportedModelError:
+        return  # Its code hides what it takes; connections are scored by running it.
+    check_first_batch(graph, data, labelled)

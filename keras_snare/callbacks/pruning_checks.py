@@ -1,8 +1,8 @@
 """Mistakes that `MagnitudePruneCallback` can see before any training."""
 
-import warnings
 from typing import Any
 
+from keras_snare.callbacks.calendar import warn_if_short
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.criteria import check_data, get_criterion
 from keras_snare.masking import (
@@ -141,6 +141,13 @@ def check_units(settings: Any, *, listens: bool = True) -> None:
         )
 
 
+def needs_labels(settings: Any) -> bool:
+    """Returns whether `scoring_data` of a callback need labels."""
+    if not settings.structured:
+        return True
+    return get_criterion(unit_criterion(settings.criterion)).needs_labels
+
+
 def unit_criterion(criterion: Any) -> Any:
     """Returns the criterion for units: magnitude is the sum of the weights' absolute values."""
     return "l1_in" if criterion == "magnitude" else criterion
@@ -165,32 +172,26 @@ def check_course(
         ValueError: when the steps are not known, or there is nothing to score the first update by.
     """
     first, epochs = fit.initial_epoch if fit else 0, settings.params.get("epochs") or 1
-    if epochs <= last:
-        warnings.warn(
-            f"fit ends after epoch {epochs - 1}, before the last update of the masks at the "
-            f"beginning of epoch {last}, so that the sparsity asked for is not reached. Give "
-            f"epochs={last + 1} or more, or another end_epoch.",
-            UserWarning,
-            stacklevel=2,
-        )
+    warn_if_short(epochs, last, "sparsity")
     get = get_criterion if settings.structured else get_connection_criterion
     named = unit_criterion(settings.criterion) if settings.structured else settings.criterion
     without_data = get(named).needs in ("weights", "network")
     listens = not without_data and settings.scoring_data is None
     begin = settings.begin_epoch
-    gone = 1.0 if schedule.once else min(max(first - begin, 0) / max(last - begin, 1), 1.0)
-    if listens and first >= begin and schedule.sparsity(gone, final) > 0:
+    # An update without a scored step is made up for by the next one, if there is one.
+    prunes = schedule.once or last <= first or schedule.sparsity(0.0, final) > 0
+    if listens and first >= begin and prunes:
         raise ValueError(
             f"criterion={settings.criterion!r} listens to training, and the first update prunes "
             f"before the first step. Give begin_epoch={first + 1}, or scoring_data=(x, y)."
         )
     if settings.per == "epoch":
         return None
-    if not schedule.once and last <= max(first, begin):
+    if not schedule.once and last <= begin:
         raise ValueError(
             "per='step' makes its last update at the beginning of an epoch, and its first one in "
             f"an epoch before. Received: fit(epochs={epochs}), in which both are at the beginning "
-            f"of epoch {max(first, begin)}. Train for more epochs, or take schedule='one_shot'."
+            f"of epoch {begin}. Train for more epochs, or take schedule='one_shot'."
         )
     steps = settings.params.get("steps")
     if steps is None:

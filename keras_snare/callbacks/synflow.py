@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_snare.callbacks.mask_run import check_fit, loaded
 from keras_snare.callbacks.pruning import SparsityCallback
+from keras_snare.callbacks.pruning_checks import needs_labels
 from keras_snare.callbacks.synflow_checks import check_synflow
 from keras_snare.callbacks.synflow_run import SynFlowRun
 from keras_snare.callbacks.unit_run import UnitRun
@@ -103,7 +104,7 @@ class SynFlowCallback(SparsityCallback):
     def on_train_begin(self, logs=None):
         self._tidy_up()
         # Weights of any epoch of this `fit` are sparse, so that they may be brought back.
-        fit = check_fit(self, 0)
+        fit = check_fit(self, 0, needs_labels(self))
         structured = self.structured
         self._begin(UnitRun(self, fit) if structured else SynFlowRun(self, fit, self._begin_with))
         self._begun = False

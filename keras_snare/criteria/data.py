@@ -67,6 +67,17 @@ def averages(
     return {name: total / seen for name, total in totals.items()}
 
 
+def check_measurable(chosen: list[ChannelGroup], criterion: Criterion) -> None:
+    """Checks that data show what a criterion looks at, of each of some groups.
+
+    Raises:
+        UnsupportedModelError: when they do not.
+    """
+    for part in criterion.measured:
+        if part.needs in ("activations", "gradients"):
+            _weights(chosen, part)
+
+
 def _weights(chosen: list[ChannelGroup], criterion: Criterion) -> dict[str, list[Tap]]:
     """The weights by which groups are scored that lie, in part, inside of a layer."""
     inner = [group for group in chosen if is_internal(group)]

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from keras_snare.criteria.base import Criterion
-from keras_snare.criteria.curvature import Coordinates, derivatives
+from keras_snare.criteria.coordinates import Coordinates
+from keras_snare.criteria.curvature import derivatives
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.criteria.products import Tap, taps_of
 from keras_snare.graph import PRODUCER, ChannelGroup, ChannelGroups
@@ -35,7 +36,7 @@ def gate_statistics(
         Group name to array `(width,)`.
     """
     chosen = list(chosen)
-    options = data, criterion.probes, batch_size, criterion.seed
+    options = data, criterion.probes, batch_size, criterion.seed, criterion.curvature
     gated = _by_weights if criterion.gates == "weights" else _by_units
     found = {}
     for group, slopes, curvatures in gated(model, groups, chosen, options):

@@ -1,5 +1,7 @@
 """`obd`: how much the loss would change without the weights of a unit, each by itself."""
 
+from typing import Literal
+
 import keras
 import numpy as np
 
@@ -11,22 +13,29 @@ from keras_snare.criteria.evidence import ChannelEvidence
 class OBDCriterion(Criterion):
     """Sum, over the weights and biases that produce a unit, of h · w² / 2 (Optimal Brain Damage).
 
-    h is the second derivative of the mean loss by the weight: an entry of the Hessian's diagonal.
-    It is estimated without bias by Hutchinson's method, which assumes nothing of the layers; first
-    derivatives are left out, as they vanish in a trained network. Needs labelled data. In a group
-    of several layers, the sums of all of them are added.
+    h is the second derivative of the mean loss by the weight; first derivatives are left out, as
+    they vanish in a trained network. Needs labelled data. In a group of several layers, the sums of
+    all of them are added.
 
-    With a convex loss, piecewise linear activations such as ReLU, and no layer that is used twice,
-    no h is negative. Otherwise it may be, and a score, too: the loss would fall. Such units go
-    first. Noise of the estimate may look the same.
+    With `curvature="gauss_newton"`, what the loss bends with the outputs is carried back, without
+    what the network itself bends (the Levenberg-Marquardt approximation of the paper). h is never
+    negative then, and its noise small; with activations such as ReLU, a convex loss without
+    regularisation, and no layer that is used twice, it is that of the Hessian. A loss that is
+    neither a cross-entropy nor one by single numbers costs a matrix of the outputs' width for every
+    example.
+
+    With `"hessian"` h is an entry of the Hessian's diagonal, without bias whatever the network, and
+    noisy: it may be negative, by itself or by noise, and such units go first.
 
     Args:
-        probes: int, products with the Hessian per batch of data, each of which takes about as long
-            as a training step. None for exact values, by a product per weight.
+        probes: int, random vectors per batch of data, each of which takes about as long as a
+            training step. None for exact values, by a vector for each output of each example, or
+            for each weight.
         seed: int, of the probes.
+        curvature: `"gauss_newton"` or `"hessian"`.
 
     Raises:
-        ValueError: when one of the two is out of range.
+        ValueError: when one of the three is out of range.
 
     Reference:
         LeCun et al., "Optimal Brain Damage", NeurIPS 1989.
@@ -35,8 +44,14 @@ class OBDCriterion(Criterion):
     needs = "curvature"
     gates = "weights"
 
-    def __init__(self, probes: int | None = 64, seed: int = 0):
-        check_probes(probes, seed)
+    def __init__(
+        self,
+        probes: int | None = 64,
+        seed: int = 0,
+        curvature: Literal["hessian", "gauss_newton"] = "gauss_newton",
+    ):
+        check_probes(probes, seed, curvature)
+        self.curvature = curvature
         self.probes = None if probes is None else int(probes)
         self.seed = int(seed)
 

@@ -10,6 +10,7 @@ from keras_snare.masking.criteria import (
     CONNECTION_CRITERIA,
     ConnectionCriterion,
     get_connection_criterion,
+    mean_gradients,
 )
 from keras_snare.masking.dead import remove_dead
 from keras_snare.masking.initial_values import initial_values
@@ -50,6 +51,7 @@ __all__ = [
     "get_regrowth",
     "initial_values",
     "kernels_of",
+    "mean_gradients",
     "output_kernels",
     "remove_dead",
     "select",

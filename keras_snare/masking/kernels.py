@@ -1,5 +1,6 @@
 """The weights whose connections can be pruned one by one."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -88,12 +89,11 @@ def kernels_of(model, layers: Any = None) -> list[Kernel]:
 
 def _check_names(kernels: list[Kernel], model) -> None:
     """Masks go by names, which only a subclassed model can give twice."""
-    names = [one.name for one in kernels]
-    twice = next((one for one in names if names.count(one) > 1), None)
-    if twice is not None:
+    [(name, count)] = Counter(one.name for one in kernels).most_common(1)
+    if count > 1:
         raise UnsupportedModelError(
             f"Expected layers of different names. Received: model {model.name!r}, in which "
-            f"{names.count(twice)} kernels are {twice!r}. Give these layers names of their own."
+            f"{count} kernels are {name!r}. Give these layers names of their own."
         )
 
 

@@ -81,6 +81,9 @@ class MaskedStep(StepHook):
 
     def before(self, gradients: list, variables: list) -> list:
         """Masks the gradients."""
+        masks = not (self._dormant or self._elementwise)
+        if not (masks or self._statistics):
+            return gradients  # Those of an embedding stay sparse.
         gradients = list(gradients)
         places = {id(variable): at for at, variable in enumerate(variables)}
         # A training step of the user's may update a part of the weights at a time.
@@ -90,9 +93,8 @@ class MaskedStep(StepHook):
             gradients[at] = keras.ops.convert_to_tensor(gradients[at])
         if self._statistics:
             self._sum_up([(variable, _of_all_replicas(gradients[at])) for variable, at in found])
-        if not (self._dormant or self._elementwise):
-            for variable, at in found:
-                gradients[at] = self._masked(variable, gradients[at])
+        for variable, at in found if masks else ():
+            gradients[at] = self._masked(variable, gradients[at])
         return gradients
 
     def after(self) -> None:
@@ -139,6 +141,10 @@ class MaskedStep(StepHook):
         if self._dormant:
             weights = weights + keras.ops.convert_to_numpy(self._dormant[id(kernel.variable)].value)
         return weights
+
+    def has_steps(self, name: str) -> bool:
+        """Tells whether a statistic was summed up over a step since `reset`."""
+        return bool(keras.ops.convert_to_numpy(self._steps[name].value))
 
     def statistics(self) -> dict[str, dict[str, np.ndarray]]:
         """Returns the mean of each statistic over the steps since `reset`, by name and kernel.

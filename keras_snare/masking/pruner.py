@@ -32,7 +32,6 @@ class ConnectionPruner:
     Attributes:
         kernels: what is pruned.
         step: `MaskedStep`, which holds the masks.
-        listens: bool, whether something is summed up in the training step.
 
     Raises:
         UnsupportedModelError: when the model has no connections that can be pruned so.
@@ -68,7 +67,6 @@ class ConnectionPruner:
             statistics["criterion"] = criterion.statistic
         if regrowth is not None and regrowth.by_gradient:
             statistics["gradient"] = lambda weights, gradients: gradients
-        self.listens = bool(statistics)
         self.step = MaskedStep(
             model,
             self.kernels,
@@ -81,6 +79,11 @@ class ConnectionPruner:
     def masks(self) -> Masks:
         """The masks as they are."""
         return self.step.masks
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is something to score by: weights, data, or a step that was listened to."""
+        return not self._scores_by_steps or self.step.has_steps("criterion")
 
     def checked(self, masks: Masks) -> Masks:
         """Returns masks for every kernel that is pruned; one that they do not name is kept whole.
@@ -99,9 +102,9 @@ class ConnectionPruner:
             sparsity: float, share of the connections.
             progress: float, 0 at the first of several updates and 1 at the last.
         """
-        collected = self.step.statistics()
-        if self._scores_by_steps and "criterion" not in collected:
+        if not self.scored:
             return self.masks
+        collected = self.step.statistics()
         scores = self.scores(collected.get("criterion"))
         masks = self._select(scores, sparsity)
         if self.regrowth is None:

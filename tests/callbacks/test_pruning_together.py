@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from fitting import leftovers
 from models import chain
+from small_fits import RANDOM, X, Y, fit, network
 
 import keras_snare
 from keras_snare import (
@@ -13,6 +14,7 @@ from keras_snare import (
     LotteryTicketCallback,
     MagnitudePruneCallback,
     Masks,
+    SnareCallback,
     SynFlowCallback,
     UnsupportedModelError,
     sparsify,
@@ -20,24 +22,8 @@ from keras_snare import (
 from keras_snare.masking import kernels_of
 
 layers = keras.layers
-RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(40, 8)).astype("float32")
-Y = RANDOM.integers(0, 4, 40)
 EarlyStopping = keras.callbacks.EarlyStopping
 pytestmark = pytest.mark.filterwarnings("ignore:fit ends after epoch")
-
-
-def network(kind=keras.Sequential, optimizer="adam", **settings):
-    keras.utils.set_random_seed(0)
-    parts = [layers.Dense(16, "relu", name="a"), layers.Dense(4, "softmax", name="b")]
-    model = chain((8,), *parts) if kind is keras.Sequential else kind([keras.Input((8,)), *parts])
-    model.compile(optimizer, "sparse_categorical_crossentropy", **settings)
-    return model
-
-
-def fit(model, callbacks, epochs=3, **settings):
-    settings = {"batch_size": 8, "verbose": 0, **settings}
-    return model.fit(X, Y, epochs=epochs, callbacks=callbacks, **settings).history
 
 
 class OwnUpdate(keras.Sequential):
@@ -67,14 +53,20 @@ class InParts(keras.Sequential):
 
 @pytest.mark.parametrize(
     "callback",
-    [MagnitudePruneCallback(0.5, schedule="constant"), ClusterCallback(4)],
-    ids=["masks", "clusters"],
+    [
+        MagnitudePruneCallback(0.5, schedule="constant"),
+        ClusterCallback(4),
+        MagnitudePruneCallback(0.5, criterion="taylor", structured=True, begin_epoch=1),
+        SnareCallback(1.0, monitor="loss", criterion="taylor", warmup_epochs=1, retrain_epochs=1),
+    ],
+    ids=["masks", "clusters", "units", "search"],
 )
 def test_step_without_the_optimizer_is_refused(callback):
     model = network(OwnUpdate)
     with pytest.raises(UnsupportedModelError, match=r"OwnUpdate.train_step, which does not"):
         fit(model, [callback])
     assert leftovers(model) == []
+    assert model.layers[0].units == 16
 
 
 def test_masks_hold_in_steps_that_update_in_parts():
@@ -99,24 +91,6 @@ def test_own_apply_of_an_optimizer_is_used_and_left():
     assert calls
     assert model.optimizer.apply is apply
     assert Masks.of(model).sparsity == pytest.approx(0.5, abs=0.01)
-
-
-class Overflows(keras.optimizers.SGD):
-    """A scale of the loss at which every step overflows."""
-
-    def scale_loss(self, loss):
-        return loss * np.float32(3e38) * 10
-
-
-@pytest.mark.parametrize("structured", [False, True], ids=["connections", "units"])
-def test_nothing_goes_that_was_not_scored(structured):
-    settings = {"criterion": "taylor", "end_epoch": 2, "structured": structured}
-    model = network(optimizer=Overflows(0.0))
-    prune = MagnitudePruneCallback(0.5, begin_epoch=1, **settings)
-    assert fit(model, [prune], epochs=4)["sparsity"] == [0, 0, 0, 0]
-    model = network()
-    with pytest.raises(ValueError, match="prunes before the first step"):
-        fit(model, [MagnitudePruneCallback(0.5, **settings)], epochs=4, initial_epoch=1)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
@@ -154,6 +128,14 @@ def test_removing_units_of_a_model_without_a_graph_is_refused_before_training():
     with pytest.raises(UnsupportedModelError):
         fit(model, [MagnitudePruneCallback(0.5, remove_dead=True)])
     assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_connections_of_a_model_without_a_graph_are_scored_by_data():
+    model = Unreadable()
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
+    model(X[:1])
+    prune = SynFlowCallback(0.5, criterion="snip", rounds=1, scoring_data=(X, Y))
+    assert fit(model, [prune], epochs=1)["sparsity"] == [pytest.approx(0.5, abs=0.02)]
 
 
 def test_masks_after_removing_name_the_pruned_kernels_only():

@@ -8,6 +8,7 @@ from keras_snare.masking.criteria.magnitude import MagnitudeCriterion
 from keras_snare.masking.criteria.movement import MovementCriterion
 from keras_snare.masking.criteria.obd import OBDConnectionCriterion
 from keras_snare.masking.criteria.random import RandomConnectionCriterion
+from keras_snare.masking.criteria.slopes import mean_gradients
 from keras_snare.masking.criteria.snip import SNIPCriterion
 from keras_snare.masking.criteria.synflow import SynFlowConnectionCriterion
 from keras_snare.masking.criteria.taylor import TaylorConnectionCriterion
@@ -51,4 +52,5 @@ __all__ = [
     "TaylorConnectionCriterion",
     "get_connection_criterion",
     "gradients",
+    "mean_gradients",
 ]
