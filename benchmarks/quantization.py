@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import os
-import shlex
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from datasets import load_fashion_mnist, load_mnist
 from mlperf_tiny import images
 from networks import lenet_5
 from resnet8 import RECIPE, adapted, lessons
-from thesis_snare import THREADS, medians
+from thesis_snare import medians
 
 import keras_snare
 from keras_snare.quantize.interpreter import interpreter_of
@@ -64,7 +63,7 @@ def trained(network: keras.Model, data: Any, epochs: int) -> keras.Model:
 
 
 def small_cnn() -> keras.Model:
-    """Two convolutions with batch normalisation, 20,906 parameters."""
+    """Two convolutions with batch normalisation, 12,954 parameters."""
     parts: list[Any] = [keras.Input((28, 28, 1))]
     for filters in (16, 32):
         parts += [layers.Conv2D(filters, 3, use_bias=False), layers.BatchNormalization()]
@@ -133,14 +132,23 @@ CASES = {
 ENGINES = {"TF-MOT": "tfmot", "Keras": "keras"}
 
 
-def go_on(case: Case, given: keras.Model, seed: int, callbacks: list[Any]) -> keras.Model:
-    """Returns a copy of a network, trained for the epochs that follow."""
+def go_on(
+    case: Case, given: keras.Model, seed: int, callbacks: list[Any], *, still: bool = False
+) -> keras.Model:
+    """Returns a copy of a network, trained for the epochs that follow.
+
+    With `still`, the epochs pass and its weights stay.
+    """
     model = keras.models.clone_model(given)
     model.set_weights(given.get_weights())
+    for layer in model.layers if still else ():
+        layer.trainable = not isinstance(layer, layers.BatchNormalization)
     model.compile(keras.optimizers.Adam(case.learning_rate), case.loss)
 
+    highest = 0.0 if still else case.learning_rate
+
     def rate(epoch, _):
-        return case.learning_rate * (1 + math.cos(math.pi * epoch / case.epochs)) / 2
+        return highest * (1 + math.cos(math.pi * epoch / case.epochs)) / 2
 
     keras.utils.set_random_seed(seed)
     falling = keras.callbacks.LearningRateScheduler(rate)
@@ -208,10 +216,21 @@ def _medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: medians([one["rows"][name] for one in runs]) for name in runs[0]["rows"]}
 
 
-def _command(name: str, seeds: list[int]) -> str:
-    words = ["python", "benchmarks/quantization.py", "--output", "FILE"]
-    threads = [f"{one}={os.environ[one]}" for one in THREADS if one in os.environ]
-    return shlex.join([*threads, *words, "--networks", name, "--seeds", *map(str, seeds)])
+def _command(script: str, name: str, seeds: list[int]) -> str:
+    words = ["python", script, "--output", "FILE"]
+    return results_files.command(*words, "--networks", name, "--seeds", *map(str, seeds))
+
+
+def entry(script: str, name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns what is written of a network."""
+    return {
+        "epochs": CASES[name].epochs,
+        "command": _command(script, name, [one["seed"] for one in runs]),
+        "machine": results_files.machine(),
+        "versions": results_files.versions(),
+        "median": _medians(runs),
+        "runs": runs,
+    }
 
 
 def main() -> None:
@@ -225,7 +244,7 @@ def main() -> None:
     results = json.loads(path.read_text()) if path.is_file() else {}
     for name in arguments.networks:
         runs: list[dict[str, Any]] = []
-        for at, seed in enumerate(arguments.seeds):
+        for seed in arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(run(CASES[name], seed, Path(folder)))
             told = {
@@ -233,14 +252,7 @@ def main() -> None:
                 for row, figures in runs[-1]["rows"].items()
             }
             print(name, seed, json.dumps(told), flush=True)
-            results[name] = {
-                "epochs": CASES[name].epochs,
-                "command": _command(name, arguments.seeds[: at + 1]),
-                "machine": results_files.machine(),
-                "versions": results_files.versions(),
-                "median": _medians(runs),
-                "runs": runs,
-            }
+            results[name] = entry("benchmarks/quantization.py", name, runs)
             results_files.write(path, results)
 
 

@@ -10,6 +10,7 @@ from keras_snare.callbacks.quantize_checks import check_arguments
 from keras_snare.callbacks.quantize_run import QuantizeRun
 from keras_snare.files import write_whole
 from keras_snare.quantize.integer_file import integer_file
+from keras_snare.quantize.representative import check_enough
 
 
 class QuantizeAwareCallback(keras.callbacks.Callback):
@@ -20,7 +21,8 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
     rounded in every step, gradients pass straight through. Loss, metrics, optimizer, data, progress
     and the other callbacks are those of `fit`, and validation shows the rounded network. When `fit`
     ends, the model is a plain Keras 3 model with the trained weights and statistics of its
-    normalisations, and the file is written.
+    normalisations, and the file is written, once LiteRT's interpreter has computed with it what the
+    rounded network computes.
 
     With `engine="tfmot"`, the network computes as TF-MOT's `quantize_model` defines it, with
     TF-MOT's own wrappers and quantizers, schemes and configurations. Of a layer that TF-MOT does
@@ -29,11 +31,13 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
     Rescaling layer.
 
     Take `engine="keras"` for what has no equal in tf_keras, or what TF-MOT refuses or rounds in
-    part: Conv1D, ELU, PReLU, Rescaling, LayerNormalization, Embedding, attention, LayerScale,
-    recurrent layers with `unroll=True`; and for narrow depthwise convolutions, whose kernels then
-    have steps for each channel. It computes in Keras 3 alone and needs neither TF-MOT nor tf_keras.
+    part: Conv1D, ELU, PReLU, Rescaling, LayerNormalization, Embedding, inputs of integers,
+    attention, LayerScale, recurrent layers with `unroll=True`; and for narrow depthwise
+    convolutions, whose kernels then have steps for each channel. It computes in Keras 3 alone and
+    needs neither TF-MOT nor tf_keras.
     What lies inside of a recurrent layer, and the scores of an attention without dropout, is
-    rounded in the file only.
+    rounded in the file only. A network with a recurrent layer is converted as after training: its
+    file has the trained weights, and ranges from representative data, not those of the training.
 
     Whether everything can be quantized and converted is tried before the first epoch. The ranges
     of activations are set before the first quantized step, so begin after a few epochs, when
@@ -42,8 +46,9 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
 
     With a `SnareCallback(stop_when_done=False)` in the same `fit`, its search ends with the first
     quantized epoch, and the smallest network that it has accepted is quantized. With a
-    `MagnitudePruneCallback` or `HoldMasksCallback`, zeros stay zeros. What else changes the form of
-    the network belongs in a `fit` before.
+    `MagnitudePruneCallback` or `HoldMasksCallback`, zeros stay zeros; with a `ClusterCallback` in
+    front of it, kernels keep their few values. What else changes the form of the network belongs in
+    a `fit` before.
 
     Args:
         start_epoch: int or None, the epoch, counted from 0, that is the first to be quantized. None
@@ -75,9 +80,10 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
         ValueError, TypeError: for arguments out of range; from `fit`, before any training, when the
             model, the data or another callback does not suit.
         UnsupportedModelError: from `fit`, before any training, when the engine or the converter
-            refuses the model; the message names the layer.
-        ImportError, SnareError: when TF-MOT or tf_keras is missing, or not made for TensorFlow's
-            version.
+            refuses the model; the message names the layer. When it ends, if the file does not
+            compute what the trained network computes; the model holds the trained weights.
+        ImportError, SnareError: when TF-MOT or tf_keras is missing, too old, or not made for
+            TensorFlow's version.
         OSError: when the file cannot be written; what was there stays.
 
     Logs:
@@ -154,8 +160,9 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
             path: where it is written, whole or not at all.
 
         Raises:
-            ValueError: when no epoch was quantized.
-            UnsupportedModelError: when the converter leaves something in float.
+            ValueError: when no epoch was quantized, or on too few examples at a time for the file.
+            UnsupportedModelError: when the converter leaves something in float, or the file does
+                not compute what the network computes.
             OSError: when the file cannot be written; what was there stays.
         """
         if self.quantized_model is None:
@@ -163,6 +170,7 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
                 "Expected a callback whose fit has trained quantized epochs. Received: none yet. "
                 "Call model.fit(callbacks=[...]) with it first."
             )
+        check_enough(self._batches, self.quantized_model.inputs[0].shape[0] or 1)
         write_whole(
             path,
             integer_file(self.quantized_model, self._batches, self.input_type, self.output_type),

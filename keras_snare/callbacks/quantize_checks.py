@@ -7,7 +7,7 @@ import keras
 from keras_snare.arguments import is_whole
 from keras_snare.callbacks.cluster import ClusterCallback
 from keras_snare.callbacks.distillation import DistillationCallback
-from keras_snare.callbacks.early_stopping import check_early_stopping
+from keras_snare.callbacks.early_stopping import check_early_stopping, restores_weights
 from keras_snare.callbacks.lottery import LotteryTicketCallback
 from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.running_fit import RunningFit
@@ -69,7 +69,7 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
     Raises:
         UnsupportedModelError: when the model cannot be trained so.
         ValueError: when another callback would undo or forbid it.
-        NotADirectoryError: when the folder of `path` is missing.
+        OSError: when no file can be written at `path`.
     """
     model, callbacks = settings.model, list(fit.callbacks.callbacks)
     if keras.backend.backend() != "tensorflow":
@@ -88,7 +88,7 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
         check_path(settings.path)
     for one in callbacks:
         _check_other(settings, one)
-    check_early_stopping(callbacks, start, "the network is quantized for the first time")
+    check_early_stopping(fit, start, "the network is quantized for the first time")
     behind = callbacks[callbacks.index(settings) + 1 :] if settings in callbacks else []
     late = [
         type(one).__name__
@@ -105,9 +105,7 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
 
 def _brings_back(callback: Any) -> bool:
     """Tells whether a callback puts other weights into the model when `fit` ends."""
-    kinds = keras.callbacks
-    restores = isinstance(callback, kinds.EarlyStopping) and callback.restore_best_weights
-    return restores or isinstance(callback, kinds.SwapEMAWeights)
+    return restores_weights(callback) or isinstance(callback, keras.callbacks.SwapEMAWeights)
 
 
 def _check_other(settings: Any, one: Any) -> None:

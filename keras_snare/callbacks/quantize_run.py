@@ -5,16 +5,23 @@ import zlib
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_snare.callbacks.first_batches import FirstBatches
 from keras_snare.callbacks.quantize_checks import check_fit, first_epoch
 from keras_snare.callbacks.running_fit import Guard, running_fit
 from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.graph import recorded_graph
 from keras_snare.quantize.engines import quantized_by
 from keras_snare.quantize.integer_file import integer_file
 from keras_snare.quantize.options import warn_of_late
-from keras_snare.quantize.representative import BATCHES, random_batch, representative_batches
+from keras_snare.quantize.representative import (
+    BATCHES,
+    check_enough,
+    random_batch,
+    representative_batches,
+)
 from keras_snare.quantize.stand_in import StandIn
 from keras_snare.replacing import Replacement
 
@@ -43,8 +50,10 @@ class QuantizeRun:
         self._fit = fit
         self.start = first_epoch(settings, fit)
         check_fit(settings, fit, self.start)
+        recorded_graph(model)
         data = settings.representative_data
         self._batches = [] if data is None else representative_batches(model, data)
+        self._check_batches()
         self._aware: StandIn | None = None
         self._replaced: list[Replacement] = []
         self._optimizer: Any = None
@@ -103,6 +112,11 @@ class QuantizeRun:
         if self._optimizer is not None:
             self.model.optimizer, self._optimizer = self._optimizer, None
         self._aware = None
+
+    def _check_batches(self) -> None:
+        """What fills no batch of the model would be found out as the file is written."""
+        if self._batches:
+            check_enough(self._batches, self.model.inputs[0].shape[0] or 1)
 
     def _try(self) -> None:
         """Goes the whole way once, with weights as they are, before any time goes into training."""
@@ -168,6 +182,8 @@ class QuantizeRun:
         for batch in batches:
             inputs = aware.flat(keras.utils.unpack_x_y_sample_weight(batch)[0])
             self._batches.append([keras.ops.convert_to_numpy(one) for one in inputs])
+        if self.settings.path is not None:
+            self._check_batches()
         aware.calibrate(self._batches)
 
 
@@ -175,5 +191,6 @@ def _checksum(model) -> int:
     """Tells whether weights are still the same, without a copy of them."""
     found = 0
     for one in model.weights:
-        found = zlib.adler32(keras.ops.convert_to_numpy(one.value).tobytes(), found)
+        numbers = np.ravel(keras.ops.convert_to_numpy(one.value))
+        found = zlib.adler32(numbers.view(np.uint8).data, found)
     return found

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.environment import tf_keras
 from keras_snare.quantize.ordering import output_names
@@ -15,7 +17,8 @@ def compile_like(
     Args:
         model: the model in Keras 3.
         quantized: the model in tf_keras, with its outputs in the order of `model.outputs`.
-        optimizer: what stands instead of that of `model`, as `compile` of tf_keras takes it.
+        optimizer: what stands instead of that of `model`, as `compile` of Keras 3 or tf_keras takes
+            it.
         loss: the same.
         metrics: the same.
 
@@ -36,7 +39,7 @@ def compile_like(
         "metrics": (library.metrics, metrics),
     }
     found = {
-        name: _carried(kinds, name, stated.get(name)) if own is None else own
+        name: _carried(kinds, name, stated.get(name) if own is None else _stated(own))
         for name, (kinds, own) in given.items()
     }
     if metrics is None:
@@ -47,10 +50,22 @@ def compile_like(
     quantized.compile(**{name: _listed(one, names) for name, one in found.items()})
 
 
+def _stated(given: Any) -> Any:
+    """Objects of Keras 3 as a model states them; others as they are."""
+    if isinstance(given, (list, tuple)):
+        return [_stated(one) for one in given]
+    if isinstance(given, dict):
+        return {name: _stated(one) for name, one in given.items()}
+    kinds = keras.optimizers.Optimizer, keras.losses.Loss, keras.metrics.Metric
+    return keras.saving.serialize_keras_object(given) if isinstance(given, kinds) else given
+
+
 def _carried(kinds: Any, argument: str, stated: Any) -> Any:
     """What Keras 3 has serialized, as an object of tf_keras; also in lists and dictionaries."""
     if stated is None or isinstance(stated, str):
         return stated
+    if not isinstance(stated, (list, tuple, dict)):
+        return stated  # It is of tf_keras.
     if isinstance(stated, (list, tuple)):
         return [_carried(kinds, argument, one) for one in stated]
     if "class_name" not in stated:

@@ -2,6 +2,8 @@
 
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -13,7 +15,6 @@ from keras_snare.quantize.serving import Served, recurrent
 
 # Modes whose ranges are measured, and in which the converter takes no loop.
 INTEGER = ("int8", "int16x8")
-_ATTEMPTS = 8
 _CURE = (
     "Replace these layers, or their activations, by others, such as relu for elu, or write the "
     'file with quantize="dynamic".'
@@ -35,38 +36,49 @@ def converted(
         UnsupportedModelError: when the converter refuses, or leaves something in float that was to
             be an integer.
     """
-    for attempt in range(_ATTEMPTS):
-        content = _content(served, quantize, batches, ends)
-        if quantize not in INTEGER:
-            return content
-        try:
-            check_integers(content, served.layers_named, _CURE)
-            return content
-        except UnsupportedModelError:
-            # Of a gate that is split, the converter leaves parts in float at one time and none at
-            # another, by the order in which it happens to look at them.
-            if attempt == _ATTEMPTS - 1 or not recurrent(served.model):
-                raise
-    raise AssertionError("the last attempt returns or raises")
+    content = _content(served, quantize, batches, ends)
+    if quantize in INTEGER:
+        check_integers(content, served.layers_named, _CURE)
+    return content
 
 
 def _content(
     served: Served, quantize: str | None, batches: list, ends: tuple[str | None, str | None]
 ) -> bytes:
+    cure = "or give it shapes that are known in full."
+    # from_concrete_functions would leave the weights out of the file.
+    with (
+        explained(served.model.name, f"with quantize={quantize!r}", cure),
+        tempfile.TemporaryDirectory() as folder,
+        without_warnings(),
+    ):
+        _write_saved_model(served, folder, quantize)
+        converter = _converter(served, folder, quantize, batches)
+        _set_ends(converter, ends)
+        return converter.convert()
+
+
+@contextmanager
+def explained(name: str, how: str, cure: str) -> Iterator[None]:
+    """Says what the converter refuses in words of our own.
+
+    Args:
+        name: of the model.
+        how: what it is to be converted to.
+        cure: what else to do than to replace the layer.
+
+    Raises:
+        UnsupportedModelError: for whatever is raised inside.
+    """
     try:
-        # from_concrete_functions would leave the weights out of the file.
-        with tempfile.TemporaryDirectory() as folder, without_warnings():
-            _write_saved_model(served, folder, quantize)
-            converter = _converter(served, folder, quantize, batches)
-            _set_ends(converter, ends)
-            return converter.convert()
+        yield
     except UnsupportedModelError:
         raise
     except Exception as error:  # The converter's own error, and whatever its Python parts raise.
         raise UnsupportedModelError(
-            f"Expected a model that LiteRT's converter takes with quantize={quantize!r}. Received: "
-            f"{served.model.name!r}, of which it says {type(error).__name__}: {_shortened(error)} "
-            "Replace the layer that it names, or give it shapes that are known in full."
+            f"Expected a model that LiteRT's converter takes {how}. Received: {name!r}, of which "
+            f"it says {type(error).__name__}: {_shortened(error)} Replace the layer that it names, "
+            f"{cure}"
         ) from error
 
 
@@ -95,6 +107,9 @@ def _converter(served: Served, folder: str, quantize: str | None, batches: list)
             if quantize == "int8"
             else kinds.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
+        # Of gates that are split the newer one leaves parts in float at one time, rounds them badly
+        # at another, by the order in which it happens to look at them.
+        converter.experimental_new_quantizer = not recurrent(served.model)
         converter.representative_dataset = lambda: (
             dict(zip(served.inputs, one, strict=True))
             for one in examples(batches, served.batch_size)
@@ -112,15 +127,20 @@ def _set_ends(converter: Any, ends: tuple[str | None, str | None]) -> None:
 
 def _check_loops(served: Served) -> None:
     """On a loop of integers the converter ends the process, so that nothing could tell of it."""
-    graph = served.traced.get_concrete_function().graph.as_graph_def()
-    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
-    loops = [node.name for node in nodes if node.op in ("While", "StatelessWhile")]
+    loops = loops_in(served.traced.get_concrete_function())
     if loops:
         raise UnsupportedModelError(
             "Expected a model without loops, which LiteRT's converter does not take in integers. "
             f"Received: a loop in {', '.join(served.layers_named(loops) or loops)}. "
             'Compute it without, or write the file with quantize="dynamic".'
         )
+
+
+def loops_in(concrete: Any) -> list[str]:
+    """Returns the names of the loops in a concrete function."""
+    graph = concrete.graph.as_graph_def()
+    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+    return [node.name for node in nodes if node.op in ("While", "StatelessWhile")]
 
 
 def _shortened(error: Exception) -> str:

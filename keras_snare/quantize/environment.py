@@ -1,12 +1,16 @@
 """tf_keras and TF-MOT, imported late: they are slow, and have to fit to TensorFlow."""
 
 import os
+import re
 import sys
 from typing import Any
 
 from keras_snare.errors import SnareError
 
 _LEGACY = "TF_USE_LEGACY_KERAS"
+# Those before it build on Keras as TensorFlow holds it, not on tf_keras.
+_OLDEST = (0, 8)
+_NAMED = ".".join(map(str, _OLDEST))
 
 
 def tf_keras() -> Any:
@@ -47,7 +51,7 @@ def tf_mot() -> Any:
 
     Raises:
         ImportError: when it, or tf_keras, is not installed.
-        SnareError: as `tf_keras` does.
+        SnareError: as `tf_keras` does; when it is too old, or cannot be imported.
     """
     tf_keras()
     import tensorflow
@@ -62,9 +66,24 @@ def tf_mot() -> Any:
             f"Expected the package tensorflow-model-optimization. Received: {error}. Install it: "
             "pip install tensorflow-model-optimization setuptools"
         ) from error
+    except Exception as error:  # An old one dies in many ways of what is newer than it is.
+        raise _unfit(f"{type(error).__name__}: {error}, as it was imported") from error
     finally:
         if before is None:
             os.environ.pop(_LEGACY, None)
         else:
             os.environ[_LEGACY] = before
+    if _release(found.__version__) < _OLDEST:
+        raise _unfit(found.__version__)
     return found
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _unfit(received: str) -> SnareError:
+    return SnareError(
+        f"Expected tensorflow-model-optimization {_NAMED} or later. Received: {received}. Install "
+        f"it: pip install 'tensorflow-model-optimization>={_NAMED}' setuptools"
+    )

@@ -110,10 +110,11 @@ def fake_quantized(model, configs: dict[str, Any], scheme: Any) -> tuple[Any, li
         The model that TF-MOT made, and the names of the layers whose kernels it does not round.
 
     Raises:
-        UnsupportedModelError: when TF-MOT refuses.
+        UnsupportedModelError: when TF-MOT refuses, or an input is not of floats.
     """
     left_out = {layer.name for layer in model.layers if isinstance(layer, _SEVERAL)}
     configs = {name: one for name, one in configs.items() if one or name not in left_out}
+    _check_inputs(model, set(configs))
     filled = _Scheme(scheme or _library.default_8bit.Default8BitQuantizeScheme())
     own = {type(one).__name__: type(one) for one in configs.values() if one is not None}
 
@@ -133,3 +134,17 @@ def fake_quantized(model, configs: dict[str, Any], scheme: Any) -> tuple[Any, li
             "QuantizeConfig for it in `configs`."
         ) from error
     return made, filled.registry.late
+
+
+def _check_inputs(model, quantized: set[str]) -> None:
+    """TF-MOT rounds every input that a quantized layer reads, and rounds nothing but floats."""
+    for name, tensor in zip(model.input_names, model.inputs, strict=True):
+        calls = model.get_layer(name).outbound_nodes
+        readers = {call.outbound_layer.name for call in calls} & quantized
+        if readers and not tensor.dtype.is_floating:
+            raise UnsupportedModelError(
+                "Expected inputs of floats where TF-MOT quantizes what reads them. Received: "
+                f"{name!r}, which is {tensor.dtype.name} and read by "
+                f"{', '.join(sorted(readers))}. Take QuantizeAwareCallback(engine='keras'), or "
+                "give `layers` without those that read it."
+            )

@@ -26,6 +26,7 @@ def fed(model, data: Any, argument: str = "data") -> dict[str, Any]:
     import tensorflow as tf
 
     if isinstance(data, tf.data.Dataset):
+        _check_end(data, argument)
         return {"x": data.map(lambda *batch: _in_order(model, batch))}
     if isinstance(data, keras.utils.PyDataset):
         if not data.num_batches:
@@ -47,6 +48,21 @@ def fed(model, data: Any, argument: str = "data") -> dict[str, Any]:
             f"{sorted(sizes)} examples."
         )
     return dict(zip(("x", "y", "sample_weight"), _in_order(model, arrays), strict=False))
+
+
+def _check_end(data: Any, argument: str) -> None:
+    import tensorflow as tf
+
+    if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"`{argument}` is a tf.data.Dataset with an end. Received: one without, such as "
+            f"repeat() makes. Give {argument}.take(n) with the n batches of an epoch."
+        )
+    if not any(True for _ in data.take(1)):
+        raise ValueError(
+            f"`{argument}` is a tf.data.Dataset with at least one batch. Received: an empty one. "
+            "Where it is read once only, such as from a generator, make it anew."
+        )
 
 
 def _in_order(model, batch: Iterable[Any]) -> tuple[Any, ...]:

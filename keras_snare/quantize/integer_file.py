@@ -1,17 +1,24 @@
 """The full-integer .tflite file of a network that computes rounded."""
 
 import re
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from typing import Any
 
 import keras
 
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.quantize.converting import explained, loops_in
 from keras_snare.quantize.interpreter import check_integers, without_warnings
 from keras_snare.quantize.representative import examples
+from keras_snare.quantize.rounding import has_recurrent, without_rounding
+from keras_snare.quantize.trial import TOLERANCES, compared
 
 TYPES = ("int8", "uint8", "float32")
+_CURE = (
+    "Give representative_data like those that the model is trained on, or take "
+    "QuantizeAwareCallback(engine='keras'), which rounds other layers."
+)
 
 
 def integer_file(quantized: Any, batches: list, input_type: str, output_type: str) -> bytes:
@@ -24,34 +31,81 @@ def integer_file(quantized: Any, batches: list, input_type: str, output_type: st
         output_type: the same of what it returns.
 
     Raises:
-        UnsupportedModelError: when the converter refuses, or leaves something in float.
+        UnsupportedModelError: when the converter refuses, leaves something in float, or writes what
+            does not compute what the model computes.
     """
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(_of_one_example(quantized))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    size = quantized.inputs[0].shape[0] or 1
-    converter.representative_dataset = lambda: examples(batches, size)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = getattr(tf, input_type)
-    converter.inference_output_type = getattr(tf, output_type)
-    try:
+    size: int = quantized.inputs[0].shape[0] or 1
+    # Of gates that are split, the converter leaves parts in float, unless it finds all ranges
+    # itself, and with its older quantizer.
+    gated = isinstance(quantized, keras.Model) and has_recurrent(quantized)
+    with without_rounding() if gated else nullcontext():
+        single = _of_one_example(quantized)
+        if isinstance(quantized, keras.Model):
+            _check_loops(quantized, single)
+        converter = tf.lite.TFLiteConverter.from_keras_model(single)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.experimental_new_quantizer = not gated
+        converter.representative_dataset = lambda: examples(batches, size)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = getattr(tf, input_type)
+        converter.inference_output_type = getattr(tf, output_type)
+        cure = "or an unusual activation, such as elu."
         # Keras tells at length where it keeps the model meanwhile.
-        with without_warnings(), redirect_stdout(StringIO()):
+        with (
+            explained(quantized.name, "in int8", cure),
+            without_warnings(),
+            redirect_stdout(StringIO()),
+        ):
             content = converter.convert()
-    except Exception as error:  # The converter's own error, and whatever its Python parts raise.
-        raise UnsupportedModelError(
-            "Expected a model that LiteRT's converter takes in int8. Received: "
-            f"{quantized.name!r}, of which it says {type(error).__name__}: {error} Replace the "
-            "layer that it names, or an unusual activation, such as elu."
-        ) from error
     check_integers(
         content,
         lambda paths: _layers_named(quantized, paths),
         "Replace these layers by others, recurrent ones by such with unroll=True; or, with TF-MOT, "
         "give a QuantizeConfig for them in `configs`, or take engine='keras'.",
     )
+    compared(Rounded(quantized, size), content, batches, TOLERANCES["int8"], _CURE, stepped=True)
     return content
+
+
+def _check_loops(quantized: keras.Model, single: keras.Model) -> None:
+    """On a loop of integers the converter ends the process, so that nothing could tell of it."""
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec(one.shape, one.dtype) for one in single.inputs]
+    function = tf.function(lambda given: single(given, training=False), autograph=False)
+    loops = loops_in(function.get_concrete_function(specs if len(specs) > 1 else specs[0]))
+    if loops:
+        raise UnsupportedModelError(
+            "Expected a model without loops, which LiteRT's converter does not take in integers. "
+            f"Received: a loop in {', '.join(_layers_named(quantized, loops) or loops)}. Compute "
+            "it without."
+        )
+
+
+class Rounded:
+    """A network that computes rounded, by the names that the converter gives to its ends.
+
+    Args:
+        model: of TF-MOT, or of Keras 3.
+        batch_size: int, how many examples the file takes at a time.
+    """
+
+    def __init__(self, model: Any, batch_size: int):
+        self.model = model
+        self.batch_size = batch_size
+        self.inputs = [re.sub(r":\d+$", "", one.name) for one in model.inputs]
+        if isinstance(model, keras.Model):
+            self.outputs = [f"output_{at}" for at, _ in enumerate(model.output_names)]
+        else:
+            self.outputs = list(model.output_names)
+
+    def traced(self, *flat: Any) -> dict[str, Any]:
+        """Computes the outputs, by name."""
+        inputs = list(flat)
+        found = self.model(inputs if len(inputs) > 1 else inputs[0], training=False)
+        return dict(zip(self.outputs, keras.tree.flatten(found), strict=True))
 
 
 def _of_one_example(quantized: Any) -> Any:

@@ -5,13 +5,13 @@ from typing import Any
 
 from keras_snare.files import write_whole
 from keras_snare.quantize.converting import INTEGER, converted
-from keras_snare.quantize.litert_checks import (
-    check_enough,
-    check_quantize,
-    served_model,
-)
+from keras_snare.quantize.litert_checks import check_quantize, served_model
 from keras_snare.quantize.options import check_path
-from keras_snare.quantize.representative import random_batch, representative_batches
+from keras_snare.quantize.representative import (
+    check_enough,
+    random_batch,
+    representative_batches,
+)
 from keras_snare.quantize.serving import set_up
 from keras_snare.quantize.trial import THREADS, tried
 from keras_snare.report import LiteRTReport
@@ -83,11 +83,9 @@ def to_litert(
     served = served_model(model, quantize)
     given = representative_data is not None
     batches = (
-        representative_batches(served.form, representative_data)
-        if given
-        else [random_batch(served.form)]
+        representative_batches(served.form, representative_data) if given else [random_batch(model)]
     )
-    check_enough(served, batches)
+    check_enough(batches, served.batch_size)
     with set_up(model, unroll=quantize in INTEGER):
         content = converted(served, quantize, batches, (input_type, output_type))
         trial = tried(served, content, quantize, batches, tolerance)

@@ -10,7 +10,6 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph.trace import parts_of
 from keras_snare.quantize.converting import INTEGER
 from keras_snare.quantize.integer_file import TYPES
-from keras_snare.quantize.representative import examples
 from keras_snare.quantize.serving import Served
 from keras_snare.quantize.trial import TOLERANCES
 
@@ -86,20 +85,6 @@ def served_model(model: Any, quantize: str | None) -> Served:
                 'quantize="int8", or a keras.Input of float32.'
             )
     return served
-
-
-def check_enough(served: Served, batches: list) -> None:
-    """Checks that data fill one batch of a model whose inputs say how many examples they take.
-
-    Raises:
-        ValueError: when they do not.
-    """
-    if not any(examples(batches, served.batch_size)):
-        raise ValueError(
-            f"Expected representative_data in batches of at least {served.batch_size} examples, as "
-            f"the model's inputs say. Received: {', '.join(str(len(one[0])) for one in batches)}. "
-            "Give larger batches, or build the model without a batch size."
-        )
 
 
 def _check_layer(layer: Any) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import Call, Trace, trace
+from keras_snare.graph import Call, Trace, recorded_graph
 from keras_snare.quantize import layers, operations  # noqa: F401 - they fill the table
 from keras_snare.quantize.names import Names, cleaned
 from keras_snare.quantize.parts import Untranslated, unsupported
@@ -57,14 +56,8 @@ def planned(model) -> Plan:
         UnsupportedModelError: when it is not built, subclassed, not in float32, or holds a layer
             without an equal.
     """
-    _check_model(model)
-    graph = trace(model)
-    if not graph.recorded:
-        raise UnsupportedModelError(
-            f"Expected a Sequential or functional model. Received: {model.name!r}, which is "
-            f"subclassed ({type(model).__name__}) and computes by code of its own. Build it with "
-            "the functional API: inputs = keras.Input(...); keras.Model(inputs, outputs)."
-        )
+    graph = recorded_graph(model)
+    _check_inputs(model)
     names = Names()
     inputs = tuple(_input(graph.tensors[key][0], names) for key in graph.inputs)
     named: dict[int, tuple[Parts, tuple[str, ...]]] = {}
@@ -82,13 +75,8 @@ def planned(model) -> Plan:
     return Plan(cleaned(model.name), graph, inputs, tuple(calls))
 
 
-def _check_model(model) -> None:
-    if isinstance(model, keras.Model) and not model.built:
-        raise UnsupportedModelError(
-            f"Expected a model that is built. Received: {model.name!r}, which has no weights yet. "
-            "Give it a keras.Input, or call model.build(input_shape), first."
-        )
-    for layer in getattr(model, "layers", ()):
+def _check_inputs(model) -> None:
+    for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer) and getattr(layer, "optional", False):
             raise unsupported(layer.name, "InputLayer", "it is optional")
 

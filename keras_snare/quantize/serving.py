@@ -93,9 +93,9 @@ def set_up(model, *, unroll: bool) -> Iterator[None]:
             layer.unroll = False
 
 
-def recurrent(model) -> list[Any]:
-    """The layers that compute step by step."""
-    return [one for one in parts_of(model) if isinstance(one, keras.layers.RNN)]
+def recurrent(layer) -> list[Any]:
+    """The layers of a model, or of a layer with itself, that compute step by step."""
+    return [one for one in (layer, *parts_of(layer)) if isinstance(one, keras.layers.RNN)]
 
 
 def _distinct(names: Sequence[str], otherwise: str) -> tuple[str, ...]:

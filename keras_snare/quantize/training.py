@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_snare.arguments import check_count
 from keras_snare.files import write_whole
+from keras_snare.graph import recorded_graph
 from keras_snare.quantize.bridge import to_tf_keras
 from keras_snare.quantize.calibration import calibrate, follow_weights
 from keras_snare.quantize.chosen import chosen_layers
@@ -15,7 +16,7 @@ from keras_snare.quantize.environment import tf_mot
 from keras_snare.quantize.feeding import fed
 from keras_snare.quantize.integer_file import integer_file
 from keras_snare.quantize.options import check_options, check_path, warn_of_late
-from keras_snare.quantize.representative import representative_batches
+from keras_snare.quantize.representative import check_enough, representative_batches
 from keras_snare.quantize.twin import TfKerasTwin
 
 
@@ -36,7 +37,7 @@ def quantize_aware_train(
     epochs: int = 1,
     batch_size: int = 32,
     validation_data: Any = None,
-    callbacks: Iterable[Any] = (),
+    callbacks: Iterable[Any] | None = (),
     verbose: int | str = "auto",
     optimizer: Any = None,
     loss: Any = None,
@@ -63,12 +64,12 @@ def quantize_aware_train(
         epochs: int, epochs of training.
         batch_size: int, examples of a step, where `data` are arrays.
         validation_data: the same as `data`, for the figures of each epoch.
-        callbacks: callbacks of tf_keras.
+        callbacks: callbacks of tf_keras, or None.
         verbose: as in `fit`.
-        optimizer: optimizer of tf_keras, or its name; None has one like that of the model, with
-            fresh moments.
-        loss: loss of tf_keras; None takes that of the model.
-        metrics: metrics of tf_keras; None takes those of the model.
+        optimizer: optimizer of Keras 3 or tf_keras, or its name; None has one like that of the
+            model, with fresh moments.
+        loss: loss of either; None takes that of the model.
+        metrics: metrics of either; None takes those of the model.
         path: where the .tflite file is written, whole or not at all; None writes none.
         layers: those that are quantized in training, as in `QuantizeAwareCallback`.
         scheme: `"default"`, TF-MOT's 8-bit scheme, or a `QuantizeScheme` of TF-MOT.
@@ -85,10 +86,11 @@ def quantize_aware_train(
         ValueError, TypeError: for arguments out of range.
         UnsupportedModelError: when the model has no equal in tf_keras, TF-MOT or the converter
             refuses it, or its optimizer, loss or metrics are not to be had there.
-        ImportError, SnareError: when TF-MOT or tf_keras is missing, or not made for TensorFlow's
-            version.
-        OSError: when the file cannot be written; the model holds the trained weights then. After
-            every other error it is as it was.
+        ImportError, SnareError: when TF-MOT or tf_keras is missing, too old, or not made for
+            TensorFlow's version.
+        OSError: when the file cannot be written. After this error, and where the converter refuses
+            only what was trained, the model holds the trained weights. After every other error it
+            is as it was.
 
     Example:
 
@@ -104,14 +106,16 @@ def quantize_aware_train(
         check_path(path)
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
+    recorded_graph(model)
     given, others = fed(model, data), None
     if validation_data is not None:
         others = tuple(fed(model, validation_data, "validation_data").values())
-    twin, quantized = _quantized(model, options)
-    compile_like(model, quantized, optimizer, loss, metrics)
     shown = data[0] if isinstance(data, tuple) else data
     shown = shown if representative_data is None else representative_data
     batches = representative_batches(model, shown)
+    check_enough(batches, model.inputs[0].shape[0] or 1)
+    twin, quantized = _quantized(model, options)
+    compile_like(model, quantized, optimizer, loss, metrics)
     calibrate(quantized, batches)
     if path is not None:  # What the converter refuses is not worth the training.
         integer_file(quantized, batches, input_type, output_type)
@@ -120,17 +124,14 @@ def quantize_aware_train(
         batch_size=batch_size if isinstance(data, tuple) else None,
         epochs=epochs,
         validation_data=others[0] if others and len(others) == 1 else others,
-        callbacks=list(callbacks),
+        callbacks=list(callbacks or ()),
         verbose=verbose,
     )
     # Callbacks may have put weights of another epoch in.
     follow_weights(quantized, batches[0])
-    if path is None:
-        twin.write_back(quantized)
-        return quantized
-    content = integer_file(quantized, batches, input_type, output_type)
     twin.write_back(quantized)
-    write_whole(path, content)
+    if path is not None:
+        write_whole(path, integer_file(quantized, batches, input_type, output_type))
     return quantized
 
 

@@ -60,19 +60,47 @@ def tried(
     Raises:
         UnsupportedModelError: when the file does not run, or is off.
     """
-    compared = _alike(islice(examples(batches, served.batch_size), _EXAMPLES))
+    cure = (
+        "Give more representative_data, like that which the model was trained on, another "
+        "`quantize`, or, if the difference is acceptable, a larger `tolerance`."
+    )
+    allowed = TOLERANCES[quantize] if tolerance is None else tolerance
+    stepped = quantize in INTEGER
+    interpreter, difference, count = compared(served, content, batches, allowed, cure, stepped)
+    return Trial(difference, _latency(interpreter), count)
+
+
+def compared(
+    served: Any, content: bytes, batches: list, tolerance: float, cure: str, stepped: bool
+) -> tuple[Any, float, int]:
+    """Runs a file beside the model that it was made of.
+
+    Args:
+        served: a `Served`, or what has its `model`, `inputs`, `outputs`, `batch_size` and `traced`.
+        content: the file.
+        batches: data to run both on.
+        tolerance: how large a share of the greatest output the difference may be.
+        cure: str, what the user can do about a greater one, for the message.
+        stepped: whether two steps of an output in integers are allowed in any case.
+
+    Returns:
+        The interpreter, the greatest difference, and on how many examples.
+
+    Raises:
+        UnsupportedModelError: when the file does not run, or is off.
+    """
+    every = _alike(islice(examples(batches, served.batch_size), _EXAMPLES))
+    expected = [served.traced(*flat) for flat in every]
     try:
         interpreter = unallocated(content, THREADS)
-        found = _computed(interpreter, served, compared)
-        latency = _latency(interpreter)
+        found = _computed(interpreter, served, every)
     except (RuntimeError, ValueError) as error:
         raise UnsupportedModelError(
             f"Expected a file that LiteRT's interpreter runs. Received: {served.model.name!r}, at "
             f"which it stops with: {error} Give the model inputs of shapes that are known in full."
         ) from error
-    allowed = TOLERANCES[quantize] if tolerance is None else tolerance
-    difference = _compared(served, compared, found, allowed, stepped=quantize in INTEGER)
-    return Trial(difference, latency, len(compared) * served.batch_size)
+    difference = _worst(served, expected, found, tolerance, cure, stepped=stepped)
+    return interpreter, difference, len(every) * served.batch_size
 
 
 def _alike(every: Iterable[list[np.ndarray]]) -> list[list[np.ndarray]]:
@@ -82,12 +110,12 @@ def _alike(every: Iterable[list[np.ndarray]]) -> list[list[np.ndarray]]:
     return [flat for flat in known if [one.shape for one in flat] == shapes]
 
 
-def _computed(interpreter: Any, served: Served, compared: list) -> list[dict[str, np.ndarray]]:
+def _computed(interpreter: Any, served: Any, every: list) -> list[dict[str, np.ndarray]]:
     """The outputs of a file, by name, as the model returns them."""
     run = interpreter.get_signature_runner("serving_default")
     takes, returns = run.get_input_details(), run.get_output_details()
     found = []
-    for flat in compared:
+    for flat in every:
         given = dict(zip(served.inputs, flat, strict=True))
         results = run(**{name: _stored(given[name], takes[name]) for name in takes})
         found.append({name: _real(results[name], returns[name]) for name in results})
@@ -109,23 +137,27 @@ def _real(value: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return (value.astype("float64") - zero) * scale if scale else value
 
 
-def _compared(
-    served: Served, compared: list, found: list, tolerance: float, *, stepped: bool
+def _worst(
+    served: Any, expected: list, found: list, tolerance: float, cure: str, *, stepped: bool
 ) -> float:
     """The greatest difference of any output, as a share of the greatest value of that output."""
-    expected = [served.traced(*flat) for flat in compared]
     worst = 0.0
     for name in served.outputs:
         here = np.stack([keras.ops.convert_to_numpy(one[name]) for one in expected])
+        if not np.isfinite(here).all():
+            raise UnsupportedModelError(
+                f"Expected a model with outputs that are finite numbers. Received: "
+                f"{served.model.name!r}, of which {name!r} holds NaN or infinity where Keras "
+                "computes it. No file was written. Look for weights that are not finite, as after "
+                "a training that has diverged, and for inputs that the model was not made for."
+            )
         there = np.stack([one[name] for one in found])
         difference, greatest = _difference(here, there)
         share = difference / greatest
         if not (share <= tolerance or (stepped and difference <= 2 * _step(there))):
             raise UnsupportedModelError(
                 f"Expected a file whose output {name!r} differs from Keras by {tolerance:g} of its "
-                f"greatest value at most. Received: {share:.3g}. No file was written. Give more "
-                "representative_data, like that which the model was trained on, another "
-                "`quantize`, or, if the difference is acceptable, a larger `tolerance`."
+                f"greatest value at most. Received: {share:.3g}. No file was written. {cure}"
             )
         worst = max(worst, share)
     return worst

@@ -1,7 +1,6 @@
 """Quantization-aware training in one `fit`: what it trains, leaves behind, and writes."""
 
 import os
-from contextlib import suppress
 
 import keras
 import models
@@ -13,7 +12,6 @@ import tf_keras
 import keras_snare
 from keras_snare import QuantizeAwareCallback
 from keras_snare.callbacks import quantize_aware, quantize_run
-from keras_snare.callbacks.first_batches import FirstBatches
 from keras_snare.quantize import to_tf_keras
 from keras_snare.quantize.calibration import calibrate
 from keras_snare.quantize.engines import ENGINES
@@ -259,24 +257,6 @@ def test_several_inputs_and_outputs_by_name(engine):
     limits = named(quantize.quantized_model)["first/kernel_max"]
     limit = np.abs(model.get_layer("first").kernel).max()
     np.testing.assert_allclose(limits.max(), limit, rtol=1e-6)
-
-
-def test_every_batch_is_trained_on_once_and_in_order():
-    shown, trained = [], []
-    batches = [np.full((2, 1), at, "float32") for at in range(7)]
-    spec = tf.TensorSpec((None, 1))
-    source = iter(tf.data.Dataset.from_generator(lambda: batches, output_signature=spec))
-
-    def function(iterator):
-        for _ in range(2):
-            trained.append(int(next(iterator)[0, 0]))
-
-    step = FirstBatches(function, 2, 3, lambda some: shown.extend(int(one[0, 0]) for one in some))
-    for _ in range(4):
-        with suppress(StopIteration):
-            step(source)
-    assert shown == [0, 1, 2]
-    assert trained == list(range(7))
 
 
 def residual():

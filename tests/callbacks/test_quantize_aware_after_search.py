@@ -38,7 +38,12 @@ class Widths(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     ("settings", "state", "snare_first"),
     [
-        ({"eps": 1.0, "max_trials": 1, "retrain_epochs": 1}, "over", True),
+        pytest.param(
+            {"eps": 1.0, "max_trials": 1, "retrain_epochs": 1},
+            "over",
+            True,
+            marks=pytest.mark.slow,
+        ),
         ({"eps": 1.0, "retrain_epochs": 1}, "accepting", False),
         ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", True),
         ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", False),

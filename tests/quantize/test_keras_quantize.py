@@ -61,7 +61,9 @@ def predicted(model):
     return model.predict(IDS, verbose=0)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", [pytest.param(one, marks=[pytest.mark.slow] * (one == "int4")) for one in MODES]
+)
 def test_cut_then_quantized(mode, tmp_path):
     model = network()
     keras_snare.prune(model, 0.5, criterion="l1_in")

@@ -251,3 +251,27 @@ def test_examples_of_several_lengths(tmp_path):
     report = keras_snare.to_litert(model, tmp_path / "m.tflite", representative_data=iter(batches))
     assert report.examples == 4
     assert report.difference < 1e-5
+
+
+@pytest.mark.parametrize("engine", [None, "tfmot", "keras"])
+def test_lengths_are_found_for_open_axes(engine, tmp_path):
+    """With eight pixels nothing would be left to convolve."""
+    convolutions = [layers.Conv2D(4, 3, strides=2) for _ in range(3)]
+    pooled = layers.GlobalAveragePooling2D()
+    model = models.chain((None, None, 3), *convolutions, pooled, layers.Dense(2))
+    path = tmp_path / "model.tflite"
+    if engine is None:
+        assert keras_snare.to_litert(model, path).difference < 1e-5
+        return
+    model.compile("sgd", "mse")
+    quantize = keras_snare.QuantizeAwareCallback(0, path=path, engine=engine)
+    random = np.random.default_rng(0)
+    model.fit(random.random((8, 24, 24, 3)), np.zeros((8, 2)), verbose=0, callbacks=[quantize])
+    assert path.is_file()
+
+
+def test_open_axes_that_no_length_suits_ask_for_data(tmp_path):
+    inputs = keras.Input((None, 3))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Reshape((7, 3))(inputs)))
+    with pytest.raises(ValueError, match="8 to 256 do not do. Give representative_data"):
+        keras_snare.to_litert(model, tmp_path / "model.tflite")

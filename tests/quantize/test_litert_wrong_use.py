@@ -168,6 +168,14 @@ def test_data_that_fill_no_batch(tmp_path):
     assert_refused(ValueError, match, model, tmp_path / "model.tflite", representative_data=X)
 
 
+def test_model_whose_own_outputs_are_no_numbers_is_told(tmp_path):
+    model = dense()
+    model.layers[0].bias.assign([np.inf, 0.0, 0.0])
+    match = f"outputs that are finite numbers. Received: '{model.name}', of which 'dense'.*weights"
+    assert_refused(UnsupportedModelError, match, model, tmp_path / "model.tflite")
+    assert os.listdir(tmp_path) == []
+
+
 class Looped(layers.Layer):
     def call(self, inputs):
         return keras.ops.fori_loop(0, 3, lambda _, value: value * 0.5, inputs)

@@ -13,8 +13,8 @@ from keras_snare.quantize import to_tf_keras
 layers = keras.layers
 
 NO_EQUAL = """activity_regularization adaptive attention behind_a_wall bidirectional conv_lstm cross
-encoder_decoder grouped_query gru lstm rms rnn self_attention simple_rnn spectral tied_embedding
-time_distributed transformer_block untied_embedding""".split()
+dct encoder_decoder grouped_query gru kronecker low_rank lstm rms rnn self_attention simple_rnn
+spectral tied_embedding time_distributed transformer_block untied_embedding""".split()
 REFUSED = {
     **dict.fromkeys(NO_EQUAL, "no equal of it in tf_keras is known here"),
     "channels_first": "data_format='channels_first'",
@@ -90,3 +90,15 @@ def test_frozen_parts_stay_frozen():
     assert len(twin.model.trainable_variables) == len(model.trainable_variables) == 2
     inner.layers[0].trainable = True
     assert len(assert_same(model).model.trainable_variables) == len(model.trainable_variables) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50V2", "EfficientNetB0"])
+def test_families_of_applications(name):
+    keras.utils.set_random_seed(0)
+    build = getattr(keras.applications, name)
+    model = build(weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None)
+    x = np.random.default_rng(0).random((2, 64, 64, 3), "float32") * 255
+    expected = np.asarray(model(x, training=False))
+    gap = np.abs(np.asarray(to_tf_keras(model).model(x)) - expected).max()
+    assert gap <= 1e-5 * np.abs(expected).max()

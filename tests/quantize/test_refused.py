@@ -106,7 +106,7 @@ def chained(layer):
 
 
 REFUSED = {
-    "not_built": (lambda: keras.Sequential([layers.Dense(3)]), "has no weights yet"),
+    "not_built": (lambda: keras.Sequential([layers.Dense(3)]), "has no graph yet"),
     "subclassed": (subclassed, r"is subclassed \(Subclassed\)"),
     "tf_keras": (lambda: tf_keras.Sequential([tf_keras.layers.Dense(3)]), "rebuilt in Keras 3"),
     "no_model": (lambda: 3, "Expected a Keras 3 model. Received: builtins.int"),
@@ -174,6 +174,20 @@ def test_tf_keras_is_missing(monkeypatch):
 def test_tf_mot_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", None)
     with pytest.raises(ImportError, match="pip install tensorflow-model-optimization"):
+        tf_mot()
+
+
+def test_tf_mot_is_too_old(monkeypatch):
+    monkeypatch.setattr(tf_mot(), "__version__", "0.7.5")
+    with pytest.raises(SnareError, match=r"0\.8 or later. Received: 0\.7\.5\. .*pip install"):
+        tf_mot()
+
+
+def test_tf_mot_dies_as_it_is_imported(monkeypatch, tmp_path):
+    (tmp_path / "tensorflow_model_optimization.py").write_text("raise AttributeError('no such')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorflow_model_optimization", raising=False)
+    with pytest.raises(SnareError, match=r"Received: AttributeError: no such, .*pip install"):
         tf_mot()
 
 

@@ -1,4 +1,4 @@
-"""`engine="keras"`: where a network is rounded, how, and what LiteRT makes of it."""
+"""`engine="keras"`: what LiteRT makes of a rounded network."""
 
 import keras
 import models
@@ -8,14 +8,11 @@ import tensorflow as tf
 from keras import ops
 
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import trace
-from keras_snare.quantize.integer_file import integer_file
+from keras_snare.quantize.engines import ENGINES, quantized_by
+from keras_snare.quantize.integer_file import Rounded, integer_file
 from keras_snare.quantize.rounding import RoundedTwin
 from keras_snare.quantize.rounding.forms import ACTIVATION_FORMS
-from keras_snare.quantize.rounding.kernels import KERNELS
-from keras_snare.quantize.rounding.numbers import limits_of, rounded_kernel
-from keras_snare.quantize.rounding.outputs import outputs_of
-from keras_snare.replacing import Replacement
+from keras_snare.quantize.trial import compared
 
 layers = keras.layers
 
@@ -72,6 +69,17 @@ def recurrent():
     return models.chain((6, 4), layers.GRU(4, unroll=True), layers.Dense(3))
 
 
+def gated():
+    memory = layers.LSTM(3, return_sequences=True, unroll=True)
+    more = layers.Bidirectional(memory), layers.GRU(4, unroll=True)
+    return models.chain((4, 3), *more, layers.Dense(3))
+
+
+def gated_and_curved():
+    first = layers.Conv1D(4, 2, activation="elu"), layers.Activation("softplus")
+    return models.chain((4, 3), *first, layers.GRU(4, unroll=True), layers.Dense(3))
+
+
 def words():
     inputs = keras.Input((6,), dtype="int32")
     tensor = layers.Conv1D(4, 3, activation="relu")(layers.Embedding(10, 8)(inputs))
@@ -126,7 +134,13 @@ def computed_by(content, x):
 
 
 FAST = [(depthwise, 2, 0.5), (one_dimensional, 2, 0.5), (branches, 4, 1.0), (attention, 5, 1.0)]
-SLOW = [(tokens, 5, 1.0), (recurrent, 25, 8.0), (words, 2, 0.3)]
+SLOW = [
+    (tokens, 5, 1.0),
+    (recurrent, 25, 8.0),
+    (gated, 40, 12.0),
+    (gated_and_curved, 40, 12.0),
+    (words, 2, 0.3),
+]
 SLOW += [(activation(name), 4, 1.0) for name in (*ACTIVATION_FORMS, "silu", "hard_silu")]
 FILES = [pytest.param(*case, id=case[0].__name__) for case in FAST]
 FILES += [pytest.param(*case, id=case[0].__name__, marks=pytest.mark.slow) for case in SLOW]
@@ -158,138 +172,6 @@ def test_file_computes_what_the_rounded_network_does(build, most, mean):
         assert scales == [6]
 
 
-@pytest.mark.parametrize(
-    ("axes", "expected"),
-    [
-        ((), [[1.0, 0.0], [64 / 127, -126 / 127]]),
-        ((-1,), [[1.0, 0.0], [64 / 127, -0.996]]),
-        ((-2, -1), [[1.0, 0.0], [0.5, -0.996]]),
-    ],
-)
-def test_kernel_in_steps_of_its_channels(axes, expected):
-    kernel = ops.array([[1.0, 0.0], [0.5, -0.996]])
-    with tf.GradientTape() as tape:
-        tape.watch(kernel)
-        result = rounded_kernel(kernel, limits_of(kernel, axes), training=True)
-    np.testing.assert_array_equal(tape.gradient(result, kernel), np.ones((2, 2)))
-    np.testing.assert_allclose(result, expected, atol=1e-6)
-    still = rounded_kernel(kernel, limits_of(kernel, axes), training=False)
-    np.testing.assert_allclose(still, expected, atol=1e-6)
-    nothing = 0.0 * kernel
-    assert not np.any(rounded_kernel(nothing, limits_of(nothing, axes), training=False))
-
-
-def test_nothing_is_rounded_where_litert_fuses():
-    def rounded(model):
-        graph = trace(model)
-        found = outputs_of(graph)
-        return [call.name for at, call in enumerate(graph.calls) if found[at].rounded]
-
-    chain = models.chain(
-        (6, 6, 2),
-        layers.Conv2D(3, 3, name="conv"),
-        layers.Dropout(0.1, name="drop"),
-        layers.BatchNormalization(name="norm"),
-        layers.ReLU(name="relu"),
-        layers.Conv2D(3, 1, activation="relu", name="fused"),
-        layers.MaxPooling2D(name="pool"),
-        layers.LeakyReLU(name="leaky"),
-        layers.Flatten(name="flat"),
-        layers.Dense(3, name="dense"),
-        layers.Softmax(name="softmax"),
-    )
-    assert rounded(chain) == ["relu", "fused", "leaky", "dense"]
-
-    inputs = keras.Input((4,))
-    tensor = layers.Dense(4, name="twice")(inputs)
-    summed = layers.Add(name="sum")([tensor, layers.ReLU(name="once")(tensor)])
-    outputs = [layers.ReLU(name="relu")(summed), layers.Dense(2, "tanh", name="end")(summed)]
-    assert rounded(keras.Model(inputs, outputs)) == ["twice", "once", "sum", "relu"]
-
-
-class Counting(layers.Layer):
-    """Has a kernel, a state that it writes, and a loss of its own."""
-
-    def build(self, shape):
-        self.kernel = self.add_weight(shape=(shape[-1], 2), name="kernel")
-        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
-
-    def call(self, inputs):
-        self.count.assign(self.count + 1.0)
-        self.add_loss(ops.sum(self.kernel))
-        return ops.matmul(inputs, self.kernel)
-
-
-def test_states_and_losses_are_those_of_the_model():
-    layer = Counting()
-    model = models.chain((3,), layer, layers.Dense(2, activity_regularizer="l2"))
-    x = np.random.default_rng(0).random((8, 3)).astype("float32")
-    twin = RoundedTwin(model, None)
-    twin.calibrate([[x]])
-    before = float(layer.count)
-    twin.share()
-    instead = Replacement(model, "call", lambda call: twin.call)
-    model(x, training=True)
-    assert float(layer.count) == before + 1
-    kernel = ops.convert_to_tensor(layer.kernel)
-    rounded = np.asarray(rounded_kernel(kernel, limits_of(kernel, ()), training=True))
-    assert len(model.losses) == 2
-    assert float(model.losses[0]) == pytest.approx(rounded.sum(), abs=1e-5)
-
-    high = next(one for one in twin.quantized.weights if one.path.endswith("counting/output_max"))
-    start, there = float(high), float(np.asarray(layer(x)).max())
-    layer.kernel.assign(3 * layer.kernel)
-    model(x, training=True)
-    instead.end()
-    assert float(high) == pytest.approx(start + 0.01 * (3 * there - start), rel=0.02)
-
-    twin.part()
-    copied = np.asarray(twin.quantized(x, training=False))
-    layer.kernel.assign(0 * layer.kernel)
-    np.testing.assert_array_equal(twin.quantized(x, training=False), copied)
-
-
-def half():
-    policy = keras.DTypePolicy("mixed_float16")
-    return models.chain((4,), layers.Dense(2, name="half", dtype=policy))
-
-
-class Own(keras.Model):
-    def __init__(self):
-        super().__init__(name="own")
-        self.dense = layers.Dense(2)
-
-    def call(self, inputs):
-        return self.dense(inputs)
-
-
-def own():
-    model = Own()
-    model(np.zeros((1, 4), "float32"))
-    return model
-
-
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (half, r"layer 'half' \(Dense\): it computes in 'mixed_float16'"),
-        (own, r"Sequential or functional model. Received: 'own'.*\(Own\)"),
-        (
-            lambda: models.chain((4, 3), layers.LSTM(2, name="memory")),
-            r"layer 'memory' \(LSTM\).*loop in float. Build it with unroll=True",
-        ),
-        (
-            lambda: models.chain((4, 4), layers.GroupNormalization(2, name="groups")),
-            r"layer 'groups' \(GroupNormalization\).*Take LayerNorm",
-        ),
-        (activation("softsign"), r"layer 'conv2d.*' \(Conv2D\): LiteRT divides by what softsign"),
-    ],
-)
-def test_model_is_refused_by_name(build, message):
-    with pytest.raises(UnsupportedModelError, match=message):
-        RoundedTwin(build(), None)
-
-
 def test_layer_that_stays_in_float_is_named():
     model = models.chain((4,), layers.Lambda(ops.negative, name="minus"), layers.Dense(2))
     twin, x = RoundedTwin(model, None), np.ones((2, 4), "float32")
@@ -298,36 +180,44 @@ def test_layer_that_stays_in_float_is_named():
         integer_file(twin.quantized, [[x]], "int8", "int8")
 
 
-def test_table_is_open(monkeypatch):
-    monkeypatch.setitem(KERNELS, Counting, {})
-    model = models.chain((3,), Counting())
-    weights = {one.path for one in RoundedTwin(model, None).quantized.weights}
-    assert "quant_counting/kernel" in weights
-    assert "quant_counting/kernel_max" not in weights
+def test_a_loop_beside_a_recurrent_layer_is_refused():
+    class Looped(layers.Layer):
+        def call(self, x):
+            def more(at, _):
+                return at < tf.cast(x[0, 0], "int32")
 
+            return tf.while_loop(more, lambda at, y: (at + 1, 2 * y), (0, x))[1]
 
-def test_shared_and_nested_layers_keep_one_set_of_weights():
-    shared = layers.Dense(4, "relu", name="shared")
-    inner = models.chain((4,), layers.Dense(4, name="deep"), layers.Dropout(0.5), name="inner")
-    inputs = keras.Input((4,))
-    tensor = layers.Add()([shared(inputs), shared(inner(inputs))])
-    model = keras.Model(inputs, layers.Dense(2)(tensor))
-    twin, x = RoundedTwin(model, ["shared", "inner/.*"]), inputs_of(model)
+        def compute_output_spec(self, x):
+            return keras.KerasTensor(x.shape, x.dtype)
+
+    model = models.chain((4, 3), layers.GRU(4, unroll=True), Looped(name="looped"), layers.Dense(2))
+    twin, x = RoundedTwin(model, None), np.ones((2, 4, 3), "float32")
     twin.calibrate([[x]])
-    paths = [one.path for one in twin.quantized.weights]
-    assert paths.count("quant_shared/kernel") == 1
-    assert "quant_shared_1/kernel" not in paths
-    assert {"quant_inner_deep/kernel_max", "quantize_layer/input_max", "dense/kernel"} <= set(paths)
-    assert "dense/kernel_max" not in paths
-    expected = model(x, training=False)
-    np.testing.assert_allclose(twin.quantized(x, training=False), expected, atol=0.1)
-    assert not np.array_equal(twin.quantized(x, training=False), expected)
+    with pytest.raises(UnsupportedModelError, match="without loops.*looped"):
+        integer_file(twin.quantized, [[x]], "int8", "int8")
 
 
-def test_masks_reach_the_layers_that_ask_for_them():
-    inputs = keras.Input((6,), dtype="int32")
-    tensor = layers.Dense(4)(layers.Embedding(10, 4, mask_zero=True)(inputs))
-    model = keras.Model(inputs, layers.GlobalAveragePooling1D()(tensor))
-    twin, x = RoundedTwin(model, None), inputs_of(model) * [1, 1, 1, 0, 0, 0]
-    twin.calibrate([[x]])
-    np.testing.assert_allclose(twin.quantized(x), model(x), atol=0.002)
+def two_ends():
+    """Names are not in the order of the ends."""
+    inputs = [keras.Input((6,), name="zeta"), keras.Input((5,), name="alpha")]
+    tensor = layers.Concatenate()([layers.Dense(4, "relu")(one) for one in inputs])
+    ends = {"z": layers.Dense(2, name="first")(tensor), "a": layers.Dense(3, name="last")(tensor)}
+    return keras.Model(inputs, ends)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_that_is_off_is_not_written(engine):
+    random = np.random.default_rng(0)
+    x = [random.random((8, 6), "float32"), random.random((8, 5), "float32")]
+    twin = quantized_by(engine, two_ends(), None, None, {})
+    twin.calibrate([x])
+    content = integer_file(twin.quantized, [x], "int8", "uint8")
+    rounded = Rounded(twin.quantized, 1)
+    _, difference, examples = compared(rounded, content, [x], 0.1, "Do this.", stepped=True)
+    assert (difference <= 0.05, examples) == (True, 8)
+    for kernel in twin.quantized.weights:
+        if kernel.name.split(":")[0].endswith("kernel"):
+            kernel.assign(-1 * kernel)
+    with pytest.raises(UnsupportedModelError, match=r"differs from Keras by 0.1 .* Do this\."):
+        compared(rounded, content, [x], 0.1, "Do this.", stepped=True)

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 import keras_snare
+from keras_snare.quantize import training
 from keras_snare.quantize.calibration import calibrate
 from keras_snare.quantize.compiling import compile_like
 from keras_snare.quantize.environment import tf_mot
@@ -102,7 +103,7 @@ def test_steps_are_those_of_tf_mot():
     batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
     losses = theirs.fit(batches, epochs=2, verbose=0).history["loss"]
     ours = keras_snare.quantize_aware_train(
-        model, batches, epochs=2, path=None, representative_data=X, verbose=0
+        model, batches, epochs=2, path=None, representative_data=X, verbose=0, callbacks=None
     )
     np.testing.assert_allclose(ours.history.history["loss"], losses, rtol=1e-6)
 
@@ -157,6 +158,9 @@ def test_optimizer_is_carried_over_with_its_settings(stated, kind):
     assert found == pytest.approx(model.evaluate(X, Y, verbose=0, return_dict=True), abs=1e-5)
 
 
+ENDLESS = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).repeat()
+
+
 def own_loss(y, answers):
     return keras.ops.sum(answers, axis=-1)
 
@@ -167,6 +171,9 @@ def own_loss(y, answers):
         ({}, {"data": X}, TypeError, r"`data` is `\(x, y\)`.*Received: ndarray"),
         ({}, {"data": (X, Y[:3])}, ValueError, r"as many examples each.*\[3, 40\]"),
         ({}, {"data": (X[:0], Y[:0])}, ValueError, r"one at least. Received: \[0\]"),
+        ({}, {"data": ENDLESS}, ValueError, r"`data` is .*with an end.*data\.take\(n\)"),
+        ({}, {"validation_data": ENDLESS}, ValueError, r"Give validation_data\.take\(n\)"),
+        ({}, {"data": ENDLESS.take(0)}, ValueError, r"`data` .*at least one batch.*an empty one"),
         ({}, {"validation_data": [1]}, TypeError, r"`validation_data` is.*list"),
         ({}, {"epochs": 0}, ValueError, r"epochs"),
         ({}, {"batch_size": 2.5}, ValueError, r"batch_size"),
@@ -207,14 +214,31 @@ def test_interrupted_training_leaves_the_model_alone(tmp_path):
     assert not path.exists()
 
 
+def test_file_that_is_refused_does_not_cost_the_training(tmp_path, monkeypatch):
+    def once(*_):
+        if calls:
+            raise keras_snare.UnsupportedModelError("no file")
+        calls.append(1)
+
+    calls = []
+    monkeypatch.setattr(training, "integer_file", once)
+    model = compiled()
+    before = model.get_weights()
+    with pytest.raises(keras_snare.UnsupportedModelError, match="no file"):
+        keras_snare.quantize_aware_train(model, (X, Y), path=tmp_path / "m.tflite", verbose=0)
+    assert not np.array_equal(before[0], model.get_weights()[0])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_model_of_another_backend(tmp_path):
     program = f"""
 import keras, numpy as np, keras_snare
 assert keras.backend.backend() == "jax"
+keras.utils.set_random_seed(0)
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, "relu"), keras.layers.Dense(1)])
 x = np.random.default_rng(0).random((64, 4)).astype("float32")
 y = x.sum(axis=1, keepdims=True)
-model.compile("adam", "mse")
+model.compile(keras.optimizers.Adam(0.01), "mse")
 model.fit(x, y, verbose=0)
 before = np.mean((model.predict(x, verbose=0) - y) ** 2)
 path = {str(tmp_path / "m.tflite")!r}
@@ -228,3 +252,18 @@ model.fit(x, y, verbose=0)
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "m.tflite").stat().st_size > 0
+
+
+def test_objects_of_keras_3_are_carried_over():
+    model = compiled()
+    quantized = keras_snare.quantize_aware_train(
+        model,
+        (X, Y),
+        optimizer=keras.optimizers.SGD(0.05, momentum=0.5),
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("right"), "accuracy"],
+        verbose=0,
+    )
+    assert isinstance(quantized.optimizer, tf_keras.optimizers.SGD)
+    assert float(quantized.optimizer.learning_rate) == pytest.approx(0.05)
+    assert {"right", "accuracy", "loss"} <= set(quantized.history.history)

@@ -116,11 +116,13 @@ def _exp_below(x: Any) -> Any:
 
 @layer_form(layers.Rescaling, "scaled")
 def _rescaling(layer: Any, x: Any, step: Rounding) -> Any:
+    x = ops.cast(x, "float32")  # Images may be of whole numbers.
     return step("scaled", x * _constant(layer.scale)) + _constant(layer.offset)
 
 
 @layer_form(layers.Normalization, "scaled")
 def _normalization(layer: Any, x: Any, step: Rounding) -> Any:
+    x = ops.cast(x, "float32")
     deviation = ops.maximum(ops.sqrt(_constant(layer.variance)), keras.backend.epsilon())
     factor = deviation if layer.invert else 1.0 / deviation
     mean = _constant(layer.mean)

@@ -36,6 +36,11 @@ class CopiedCall(keras.layers.Layer):
         self._specs = specs
         self._weights = Weights(call.operation, self._kernels(), mode, copies, self.add_weight)
 
+    @property
+    def operation(self) -> Any:
+        """The layer, or function, of the model."""
+        return self._call.operation
+
     def call(self, inputs, training=None):
         values = dict(zip(self._call.inputs, inputs, strict=True))
         return self._computed(values, bool(training))

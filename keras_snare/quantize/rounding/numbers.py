@@ -1,5 +1,8 @@
 """Rounding to 8 bits that stays differentiable, in forms that the converter finds again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -9,10 +12,23 @@ _STEPS = 127
 # A channel of a kernel gets steps no finer than this part of those of the widest one: the sums of a
 # channel that is nearly nothing would not fit in 32 bits.
 _FINEST = 1e-4
+_rounds: ContextVar[bool] = ContextVar("rounds", default=True)
+
+
+@contextmanager
+def without_rounding() -> Iterator[None]:
+    """Leaves all numbers as they are."""
+    token = _rounds.set(False)
+    try:
+        yield
+    finally:
+        _rounds.reset(token)
 
 
 def rounded(x: Any, low: Any, high: Any) -> Any:
     """Rounds a tensor to 256 steps from `low` to `high`; slopes vanish outside of these."""
+    if not _rounds.get():
+        return x
     return keras.quantizers.fake_quant_with_min_max_vars(x, low, high)
 
 
@@ -24,6 +40,8 @@ def rounded_kernel(kernel: Any, limits: Any, training: bool) -> Any:
         limits: what `limits_of` returned.
         training: bool, whether slopes are asked for.
     """
+    if not _rounds.get():
+        return kernel
     if not training and not limits.shape:
         # Otherwise the converter takes other steps: for Dense, some for each unit.
         return keras.quantizers.fake_quant_with_min_max_vars(

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import Trace, trace
+from keras_snare.graph import Trace, recorded_graph
 from keras_snare.quantize.rounding.activations import activation_of
+from keras_snare.quantize.serving import recurrent
 
 # What the converter, or what runs its files, fails at, and what to take instead.
 REFUSED: dict[type, str] = {
@@ -22,13 +23,7 @@ def suitable_graph(model) -> Trace:
         UnsupportedModelError: when it is not built, subclassed, not in float32, or holds what
             LiteRT does not compute in integers.
     """
-    graph = trace(model)
-    if not graph.recorded:
-        raise UnsupportedModelError(
-            f"Expected a Sequential or functional model. Received: {model.name!r}, which is "
-            f"subclassed ({type(model).__name__}) and computes by code of its own. Build it with "
-            "the functional API: inputs = keras.Input(...); keras.Model(inputs, outputs)."
-        )
+    graph = recorded_graph(model)
     for call in graph.calls:
         reason = _reason(call.operation)
         if reason:
@@ -47,7 +42,8 @@ def _reason(operation: Any) -> str:
             f"it computes in {policy.name!r}. Build the model in float32, without mixed precision "
             "or Keras's own quantization."
         )
-    if isinstance(operation, keras.layers.RNN) and not operation.unroll:
+    held = recurrent(operation) if isinstance(operation, keras.Layer) else []
+    if not all(one.unroll for one in held):
         return "LiteRT's converter leaves its loop in float. Build it with unroll=True."
     if getattr(operation, "rms_scaling", False):
         return "it scales without centering. Take RMSNormalization."

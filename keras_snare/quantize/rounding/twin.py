@@ -13,6 +13,7 @@ from keras_snare.quantize.rounding.layer import CopiedCall, RoundedCall
 from keras_snare.quantize.rounding.outputs import outputs_of
 from keras_snare.quantize.rounding.ranges import Mode, Range
 from keras_snare.quantize.rounding.suitable import suitable_graph
+from keras_snare.quantize.serving import recurrent
 from keras_snare.quantize.stand_in import StandIn
 
 
@@ -58,6 +59,12 @@ class RoundedTwin(StandIn):
     def _copy_weights(self) -> None:
         for call in self._calls:
             call.copy_weights()
+
+
+def has_recurrent(quantized: keras.Model) -> bool:
+    """Tells whether a rounded network computes anything step by step."""
+    held = [one.operation for one in quantized.layers if isinstance(one, CopiedCall)]
+    return any(recurrent(one) for one in held if isinstance(one, keras.layers.Layer))
 
 
 def _new(before: Any, found: Any, widest: Any) -> Any:
