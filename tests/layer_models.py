@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_snare.layers import DCTConv2D, DCTDense, KroneckerDense, LowRankDense
+
 layers = keras.layers
 
 RAMP = np.arange(5.0)
@@ -33,6 +35,8 @@ LAYERS = {
     "cropping_1d": (1, lambda: layers.Cropping1D(1)),
     "cropping_2d": (2, lambda: layers.Cropping2D(((1, 0), (0, 1)))),
     "cropping_3d": (3, lambda: layers.Cropping3D(1)),
+    "dct_conv_2d": (2, lambda: DCTConv2D(4, 2, coefficients=3, activation="relu")),
+    "dct_dense": (0, lambda: DCTDense(4, "relu", coefficients=3)),
     "depthwise_conv_1d": (1, lambda: layers.DepthwiseConv1D(2, activation="relu")),
     "depthwise_conv_2d": (2, lambda: layers.DepthwiseConv2D(2, depth_multiplier=2)),
     "dropout": (0, lambda: layers.Dropout(0.5)),
@@ -42,11 +46,13 @@ LAYERS = {
     "gaussian_noise": (0, lambda: layers.GaussianNoise(0.5)),
     "global_average_pooling_3d_kept": (3, lambda: layers.GlobalAveragePooling3D(keepdims=True)),
     "identity": (0, lambda: layers.Identity()),
+    "kronecker_dense": (0, lambda: KroneckerDense(4, ((1, 5), (2, 2)), 2)),
     "layer_normalization": (0, lambda: layers.LayerNormalization()),
     "layer_normalization_all_axes": (2, lambda: layers.LayerNormalization(axis=[1, 2, 3])),
     "layer_normalization_bare": (1, lambda: layers.LayerNormalization(scale=False, center=False)),
     "layer_normalization_over_time": (1, lambda: layers.LayerNormalization(axis=1)),
     "leaky_relu": (0, lambda: layers.LeakyReLU()),
+    "low_rank_dense": (0, lambda: LowRankDense(4, 2, "relu")),
     "max_pooling_1d": (1, lambda: layers.MaxPooling1D(2)),
     "max_pooling_2d": (2, lambda: layers.MaxPooling2D(2, strides=1)),
     "max_pooling_3d": (3, lambda: layers.MaxPooling3D(2)),

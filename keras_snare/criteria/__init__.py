@@ -7,6 +7,7 @@ from keras_snare.criteria.batches import batches, check_data, check_first_batch,
 from keras_snare.criteria.batchnorm_scale import BatchNormScaleCriterion
 from keras_snare.criteria.combine import CombineCriterion
 from keras_snare.criteria.curvature import diagonal_curvature
+from keras_snare.criteria.data import check_measurable
 from keras_snare.criteria.evidence import ChannelEvidence
 from keras_snare.criteria.fisher import FisherCriterion
 from keras_snare.criteria.fpgm import FPGMCriterion
@@ -51,6 +52,7 @@ __all__ = [
     "batches",
     "check_data",
     "check_first_batch",
+    "check_measurable",
     "diagonal_curvature",
     "flat_inputs",
     "get_criterion",

@@ -25,7 +25,8 @@ class Criterion(ABC):
         live: bool, whether `statistic` depends on the product of activation and gradient alone, so
             that it can be collected during training from the gradients of the weights.
         gates: what is differentiated by, for a criterion on curvature: `"units"` or `"weights"`.
-        probes: int or None, products with the Hessian per batch of data; None for exact values.
+        curvature: how second derivatives are taken: `"hessian"` or `"gauss_newton"`.
+        probes: int or None, vectors to multiply with per batch of data; None for exact values.
         seed: int, of the probes.
         size: int, length that open axes of inputs have for the synaptic flow, batch axis aside.
 
@@ -39,6 +40,7 @@ class Criterion(ABC):
     needs: Needs = "weights"
     live: bool = False
     gates: Literal["units", "weights"] = "units"
+    curvature: Literal["hessian", "gauss_newton"] = "hessian"
     probes: int | None = 64
     seed: int = 0
     size: int = 128

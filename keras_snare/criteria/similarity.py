@@ -7,6 +7,7 @@ import numpy as np
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.distances import squared_distances
 from keras_snare.criteria.evidence import ChannelEvidence
+from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import PRODUCER, READER, THROUGH
 
 
@@ -81,9 +82,15 @@ def _merges(channels: ChannelEvidence) -> tuple[list[int], list[float], np.ndarr
     """
     made = [*channels.arrays(PRODUCER), *channels.arrays(THROUGH)]
     nearest = _Nearest(np.concatenate([np.zeros((channels.width, 1)), *made], axis=1))
+    read = channels.weights(READER)
+    if not read and channels.group.kind == "frequency":
+        raise UnsupportedModelError(
+            "Units that are alike can stand in for each other, frequencies cannot. Received: "
+            f"criterion='similarity' for {channels.group.name!r}. Choose another criterion, such "
+            "as 'l2', or leave them out with `layers=`."
+        )
     # Channels that no weight reads count alike.
-    read = channels.weights(READER) or [np.ones((channels.width, 1))]
-    outgoing = np.concatenate(read, axis=1)
+    outgoing = np.concatenate(read or [np.ones((channels.width, 1))], axis=1)
     strength = np.square(outgoing).mean(axis=1)
     order, products, twins = [], [], np.full(channels.width, -1)
     while len(order) < channels.width - 1:

@@ -3,6 +3,7 @@
 from keras_snare.graph.calls import Call, Step, Trace
 from keras_snare.graph.channels import AxisLabels
 from keras_snare.graph.cost import LayerCost, ModelCost, cost, group_sizes, model_cost, saving
+from keras_snare.graph.endings import last_activation, last_operation
 from keras_snare.graph.groups import (
     ChannelGroup,
     ChannelGroups,
@@ -11,6 +12,7 @@ from keras_snare.graph.groups import (
     find_groups,
 )
 from keras_snare.graph.reader import trace
+from keras_snare.graph.recorded import recorded_graph
 from keras_snare.graph.view import PRODUCER, READER, THROUGH, Binding, CallView, Sized, axis_key
 
 __all__ = [
@@ -34,7 +36,10 @@ __all__ = [
     "cost",
     "find_groups",
     "group_sizes",
+    "last_activation",
+    "last_operation",
     "model_cost",
+    "recorded_graph",
     "saving",
     "trace",
 ]

@@ -48,6 +48,11 @@ class ChannelGroup:
     roots: np.ndarray = field(repr=False)
 
     @property
+    def kind(self) -> str:
+        """What the channels are where they are not units, such as `"frequency"` or `"heads"`."""
+        return self.name.rpartition(":")[2] if ":" in self.name else ""
+
+    @property
     def prunable(self) -> bool:
         """Whether any channel can go."""
         return self.removable > 0

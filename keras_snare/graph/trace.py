@@ -77,6 +77,18 @@ def leaving_nothing(layer) -> Iterator[None]:
         counters.update(names)
 
 
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Has models be built whose variables have a shape but no values, which take up no memory."""
+    name = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(name, [], True))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(name, before)
+
+
 def _symbolic_inputs(model) -> list[Any]:
     """Tensors like those that a model was called on, one structure per argument."""
     if isinstance(model, Functional):
@@ -233,10 +245,11 @@ def recorded_tensors(layer) -> Iterator[Any]:
         yield from node.outputs
 
 
-def compiled_functions(model) -> dict[str, Any]:
-    """The model's compiled steps, by the attribute that holds each."""
+def compiled_functions(model) -> list[tuple[Any, dict[str, Any]]]:
+    """The compiled steps of a model and of those inside of it, by the attribute that holds each."""
     names = ("train_function", "test_function", "predict_function")
-    return {name: getattr(model, name, None) for name in names}
+    models = [one for one in model._flatten_layers() if isinstance(one, keras.Model)]
+    return [(one, {name: getattr(one, name, None) for name in names}) for one in models]
 
 
 def mask_of(tensor) -> Any:

@@ -3,6 +3,7 @@
 from keras_snare.surgery.apply import remove, shrink
 from keras_snare.surgery.compensation import Compensation, check_compensation
 from keras_snare.surgery.followers import follow_cuts, leave_cuts
+from keras_snare.surgery.frequencies import set_frequencies
 from keras_snare.surgery.inputs import InputSelection
 from keras_snare.surgery.optimizers import UnreducedGradients, built_optimizer
 from keras_snare.surgery.plans import plan_for, removed_channels, width_changes
@@ -28,6 +29,7 @@ __all__ = [
     "remove",
     "removed_channels",
     "save_model",
+    "set_frequencies",
     "shapes_of",
     "shrink",
     "take_snapshot",

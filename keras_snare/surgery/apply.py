@@ -1,7 +1,6 @@
 """Carries out a plan on a live model: all of it, or nothing."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -11,14 +10,15 @@ from keras_snare.arguments import check_flag
 from keras_snare.graph import ChannelGroups, Sized, axis_key, channel_groups
 from keras_snare.graph.trace import recorded_tensors
 from keras_snare.records import PrunePlan
-from keras_snare.surgery import optimizers, variables
+from keras_snare.surgery import variables
 from keras_snare.surgery.attributes import Resized, new_arguments, new_attributes, scaled_variables
 from keras_snare.surgery.compensation import Compensation, Uncut, check_compensation
 from keras_snare.surgery.constants import constants
 from keras_snare.surgery.followers import cut_followers
 from keras_snare.surgery.merging import merged
 from keras_snare.surgery.plans import removed_channels
-from keras_snare.surgery.snapshot import Snapshot, take_snapshot
+from keras_snare.surgery.resizing import resized
+from keras_snare.surgery.snapshot import Snapshot
 
 
 def shrink(
@@ -113,44 +113,20 @@ def remove(
     if fold_constants:
         added += constants(groups, removed[~np.isin(removed, list(twins))])
     uncut = Uncut(groups, removed, compensation) if compensation and removed.size else None
-    optimizer = optimizers.built_optimizer(model)
     keep = _positions(groups, removed)
-    followers = []
-    for slot in optimizers.slots(optimizer):
-        axes = keep.get(id(slot.variable), (None, {}))[1]
-        own = {at: axes[axis] for at, axis in enumerate(slot.axes) if axis in axes}
-        if own:
-            followers.append((slot.value, own))
-    keys = optimizers.variable_keys(optimizer, [variable for variable, _ in keep.values()])
-    replaced = {*keep, *(id(value) for value, _ in followers)}
-    snapshot = take_snapshot(model, groups.trace, frozenset(replaced))
-    if not removed.size:
-        return snapshot
-    try:
-        with _scope(model):
-            for variable, axes in (*followers, *keep.values()):
-                variables.resize(variable, axes)
+    with resized(model, groups.trace, keep) as snapshot:
+        if not removed.size:
+            return snapshot
         for variable, value in added:
             for axis, positions in keep.get(id(variable), (None, {}))[1].items():
                 value = value.take(positions, axis=axis)
             variable.assign_add(value)
-        optimizers.rename_keys(optimizer, keys)
         _resize_symbols(groups, removed)
-        _drop_functions(model)
         if uncut is not None:
             uncut.give_back(model)
         for follower in cut_followers(model):
             follower.cut(groups, removed)
-    except BaseException:
-        snapshot.restore()
-        raise
     return snapshot
-
-
-def _scope(model) -> AbstractContextManager:
-    """Where the variables of a model are made: `tf.distribute` keeps one of each per replica."""
-    strategy = getattr(model, "distribute_strategy", None)
-    return nullcontext() if strategy is None else strategy.scope()
 
 
 def _positions(groups: ChannelGroups, removed: np.ndarray) -> dict[int, tuple[Any, dict]]:
@@ -201,11 +177,3 @@ def _resize_layer(groups: ChannelGroups, sized: Sized, removed: np.ndarray) -> N
     if isinstance(sized.layer, keras.Layer):
         shapes = variables.rebuilt_shapes(sized.layer, inputs, sized.named_inputs())
         variables.set_build_shapes(sized.layer, shapes)
-
-
-def _drop_functions(model) -> None:
-    """Drops the compiled steps; they refer to the old variables."""
-    trained = model.train_function is not None
-    model.train_function = model.test_function = model.predict_function = None
-    if trained:
-        model.make_train_function()

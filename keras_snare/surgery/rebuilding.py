@@ -95,7 +95,9 @@ def cut_to_shapes(model, shapes: Shapes) -> None:
             for axis, (before, after) in enumerate(zip(weight.shape, shape, strict=True)):
                 surplus[axis_key(weight, axis)] = before - after
     groups = find_groups(model, keep_outputs=False)
-    removed = [root for group in groups for root in _superfluous(group, surplus)]
+    # Which frequencies a layer has left, its shapes do not say.
+    alike = [group for group in groups if group.kind != "frequency"]
+    removed = [root for group in alike for root in _superfluous(group, surplus)]
     if not surplus or any(surplus.values()):
         raise UnsupportedModelError(
             f"{model.name!r} ({type(model).__name__}) cannot be cut to the widths that are stated; "

@@ -27,8 +27,8 @@ class Snapshot:
         shapes: symbolic tensors and their shapes.
         build_shapes: per layer, the shapes it was built with.
         tables: the optimizers' tables of variables, and their content.
-        functions: the compiled steps; they refer to the backend objects in `values`, so that
-            after `restore` none has to be traced again.
+        functions: per model, also inside of it, the compiled steps; they refer to the backend
+            objects in `values`, so that after `restore` none has to be traced again.
         followed: what followed the model's cuts, and the state of it.
     """
 
@@ -39,7 +39,7 @@ class Snapshot:
     shapes: list[tuple[Any, tuple]]
     build_shapes: list[tuple[Any, dict | None]]
     tables: list[tuple[Any, Any]]
-    functions: dict[str, Any]
+    functions: list[tuple[Any, dict[str, Any]]]
     followed: list[tuple[Any, Any]]
 
     def held_values(self) -> list[Any]:
@@ -68,8 +68,9 @@ class Snapshot:
         for follower, state in self.followed:
             follower.put_back(state)
         training = self.model.train_function is not None
-        for name, function in self.functions.items():
-            setattr(self.model, name, function)
+        for model, functions in self.functions:
+            for name, function in functions.items():
+                setattr(model, name, function)
         if training and self.model.train_function is None:
             self.model.make_train_function()
 

@@ -24,15 +24,16 @@ def put_back(variable, value: Any) -> None:
 
 
 def resize(variable, keep: dict[int, np.ndarray]) -> None:
-    """Cuts a variable down in place; the old backend object stays as it was.
+    """Gives a variable other positions in place; the old backend object stays as it was.
 
     Args:
         variable: a Keras variable.
-        keep: axis (counted from the front) to the positions that stay.
+        keep: axis (counted from the front) to the positions that stay; -1 is a new one of zeros.
     """
     value = keras.ops.convert_to_numpy(variable._value)
     for axis, positions in keep.items():
         value = value.take(positions, axis=axis)
+        np.moveaxis(value, axis, 0)[positions < 0] = 0
     variable._shape = tuple(value.shape)
     variable._ndim = len(variable._shape)
     variable._initialize(value)

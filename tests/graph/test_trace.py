@@ -116,15 +116,22 @@ def test_recorded_tensors_reach_the_calls_of_earlier_sequential_graphs():
 def test_compiled_functions_are_those_that_fit_evaluate_and_predict_use():
     model = models.dense()
     model.compile("sgd", "mse")
-    assert set(compiled_functions(model)) == {"train_function", "test_function", "predict_function"}
-    assert set(compiled_functions(model).values()) == {None}
+    [(owner, functions)] = compiled_functions(model)
+    assert owner is model
+    assert functions == dict.fromkeys(("train_function", "test_function", "predict_function"))
     x, y = np.zeros((2, 6)), np.zeros((2, 3))
     model.fit(x, y, verbose=0)
     model.evaluate(x, y, verbose=0)
     model.predict(x, verbose=0)
-    found = compiled_functions(model)
-    assert all(callable(function) for function in found.values())
-    assert found["train_function"] is model.train_function
+    [(_, functions)] = compiled_functions(model)
+    assert all(callable(function) for function in functions.values())
+    assert functions["train_function"] is model.train_function
+
+
+def test_compiled_functions_are_those_of_inner_models_too():
+    inner = models.dense()
+    model = keras.Sequential([keras.Input(inner.input_shape[1:]), inner])
+    assert {id(owner) for owner, _ in compiled_functions(model)} == {id(model), id(inner)}
 
 
 # Each private name that graph/trace.py stands on, with the form that it relies on.

@@ -218,3 +218,15 @@ def test_exception_while_the_step_is_made_leaves_the_model_as_it_was():
     with pytest.raises(RuntimeError, match="no step"):
         keras_snare.shrink(model, PLAN)
     assert_same_state(state_of(model), before)
+
+
+def test_steps_of_models_inside_are_dropped_and_come_back():
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(6, "tanh", name="cut")])
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inner(inputs)))
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    before = inner.predict(x, verbose=0)
+    undo = keras_snare.shrink(model, {f"{inner.name}/cut": [0, 2, 5]})
+    np.testing.assert_allclose(inner.predict(x, verbose=0), before[:, [0, 2, 5]], atol=1e-6)
+    undo.restore()
+    np.testing.assert_array_equal(inner.predict(x, verbose=0), before)

@@ -9,6 +9,7 @@ from keras_snare.graph.rules.activation import activated
 from keras_snare.graph.rules.dense import adapter_wall
 from keras_snare.graph.rules.table import row
 from keras_snare.graph.view import CallView
+from keras_snare.layers import DCTConv2D
 
 layers = keras.layers
 
@@ -18,12 +19,14 @@ def channel_axis(view: CallView) -> int:
     return view.axis(-1 if view.layer.data_format == "channels_last" else 1)
 
 
-@row(layers.Conv1D, layers.Conv2D, layers.Conv3D)
+@row(layers.Conv1D, layers.Conv2D, layers.Conv3D, DCTConv2D)
 def convolution(view: CallView):
     layer, axis = view.layer, channel_axis(view)
     if adapter_wall(view):
         return [{}]
     view.freeze_other_axes((axis,), "moves its window over it")
+    if isinstance(layer, DCTConv2D):
+        view.produce(len(layer.frequencies), (layer.kernel, 0), kind="frequency")
     if layer.groups != 1:
         return [activated(view, layer.activation, _grouped(view, axis))]
     read = view.read(layer.kernel, -2, axis)

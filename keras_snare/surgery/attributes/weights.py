@@ -3,16 +3,39 @@
 import keras
 import numpy as np
 
-from keras_snare.layers import FeatureSelection
+from keras_snare.layers import DCTConv2D, DCTDense, FeatureSelection, KroneckerDense, LowRankDense
 from keras_snare.surgery.attributes.table import row
 
 layers = keras.layers
+
+# The attributes in which layers in a basis of cosines keep their frequencies.
+SUPPORT = ("coefficients", "frequencies", "fixed_basis")
 
 
 @row(("units", "input_spec"), layers.Dense)
 def dense(resized):
     inputs, units = resized.layer.kernel.shape
     return {"units": int(units), "input_spec": layers.InputSpec(min_ndim=2, axes={-1: int(inputs)})}
+
+
+@row(("units", "rank", "input_spec"), LowRankDense)
+def low_rank_dense(resized):
+    inputs, rank = map(int, resized.layer.first.shape)
+    spec = layers.InputSpec(min_ndim=2, axes={-1: inputs})
+    return {"units": resized.units(), "rank": rank, "input_spec": spec}
+
+
+@row(("units", "factors", "factor_shape"), KroneckerDense)
+def kronecker_dense(resized):
+    a, b, _, d = resized.layer.factor_shape
+    units = resized.units()
+    c = units // d
+    return {"units": units, "factors": ((a, b), (c, d)), "factor_shape": (a, b, c, d)}
+
+
+@row(("units", *SUPPORT), DCTDense)
+def dct_dense(resized):
+    return {"units": resized.units(), **_support(resized)}
 
 
 @row(("partial_output_shape", "full_output_shape"), layers.EinsumDense)
@@ -30,6 +53,16 @@ def einsum_dense(resized):
     }
 
 
+def _support(resized) -> dict:
+    layer = resized.layer
+    kept = np.flatnonzero(resized.stays(resized.sized.units["frequency"]))
+    if len(kept) == len(layer.frequencies):
+        return {}
+    frequencies = tuple(layer.frequencies[at] for at in kept.tolist())
+    basis = layer.fixed_basis[:, kept]
+    return {"coefficients": frequencies, "frequencies": frequencies, "fixed_basis": basis}
+
+
 def _channel_spec(layer, channels: int):
     axis = -1 if layer.data_format == "channels_last" else 1
     return layers.InputSpec(min_ndim=layer.rank + 2, axes={axis: channels})
@@ -43,6 +76,11 @@ def convolution(resized):
     groups = 1 if layer.groups == 1 else filters // each
     spec = _channel_spec(layer, channels * groups)
     return {"filters": filters, "groups": groups, "input_spec": spec}
+
+
+@row(("filters", "groups", "input_spec", *SUPPORT), DCTConv2D)
+def dct_convolution(resized):
+    return {**convolution(resized), **_support(resized)}
 
 
 @row(

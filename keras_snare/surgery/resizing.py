@@ -1,0 +1,65 @@
+"""Variables of a live model with other positions, and what has to follow them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from keras_snare.graph import Trace
+from keras_snare.graph.trace import compiled_functions
+from keras_snare.surgery import optimizers, variables
+from keras_snare.surgery.snapshot import Snapshot, take_snapshot
+
+Positions = dict[int, np.ndarray]
+
+
+@contextmanager
+def resized(model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]) -> Iterator[Snapshot]:
+    """Resizes variables in place, with the optimizer's slots; undone when the body raises.
+
+    Args:
+        model: the model.
+        graph: its trace.
+        keep: by id of a variable, the variable and its positions as `variables.resize` takes them.
+
+    Yields:
+        `Snapshot` of the model as it was. The body brings everything else of it into line.
+    """
+    optimizer = optimizers.built_optimizer(model)
+    slots = []
+    for slot in optimizers.slots(optimizer):
+        axes = keep.get(id(slot.variable), (None, {}))[1]
+        own = {at: axes[axis] for at, axis in enumerate(slot.axes) if axis in axes}
+        if own:
+            slots.append((slot.value, own))
+    keys = optimizers.variable_keys(optimizer, [variable for variable, _ in keep.values()])
+    replaced = {*keep, *(id(value) for value, _ in slots)}
+    snapshot = take_snapshot(model, graph, frozenset(replaced))
+    try:
+        if keep:
+            with _scope(model):
+                for variable, axes in (*slots, *keep.values()):
+                    variables.resize(variable, axes)
+            optimizers.rename_keys(optimizer, keys)
+            _drop_functions(model)
+        yield snapshot
+    except BaseException:
+        snapshot.restore()
+        raise
+
+
+def _scope(model) -> AbstractContextManager:
+    """Where the variables of a model are made: `tf.distribute` keeps one of each per replica."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return nullcontext() if strategy is None else strategy.scope()
+
+
+def _drop_functions(model) -> None:
+    """Drops the compiled steps; they refer to the old variables."""
+    trained = model.train_function is not None
+    for one, functions in compiled_functions(model):
+        for name in functions:
+            setattr(one, name, None)
+    if trained:
+        model.make_train_function()
