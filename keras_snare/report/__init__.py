@@ -1,7 +1,18 @@
 """Rows, tables and figures of what was done."""
 
 from keras_snare.report.compression import CompressionReport
+from keras_snare.report.factorization import FactorizeReport, FactorRow
 from keras_snare.report.litert import LiteRTReport
 from keras_snare.report.lottery import LotteryReport, RoundRow
+from keras_snare.report.packing import PackedVariable, PackReport
 
-__all__ = ["CompressionReport", "LiteRTReport", "LotteryReport", "RoundRow"]
+__all__ = [
+    "CompressionReport",
+    "FactorRow",
+    "FactorizeReport",
+    "LiteRTReport",
+    "LotteryReport",
+    "PackReport",
+    "PackedVariable",
+    "RoundRow",
+]

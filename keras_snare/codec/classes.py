@@ -1,0 +1,120 @@
+"""Which classes a configuration may name: Keras's and this package's, and none that runs code."""
+
+import re
+import sys
+from typing import Any
+
+import keras
+
+from keras_snare.errors import CodecError
+
+# Values that Keras writes in the form of objects.
+_VALUES = ("__keras_tensor__", "__numpy__", "__tensor__", "__ellipsis__", "__slice__")
+# They run what a configuration says, or read files that it names.
+_REFUSED = (
+    "FlaxLayer IndexLookup IntegerLookup JaxLayer Lambda NnxLayer StringLookup TFSMLayer "
+    "TextVectorization TorchModuleWrapper"
+).split()
+_PACKAGE = __name__.split(".")[0]
+_DEEPEST = 100
+# A metric may hold the square of a number that it is told, such as of classes.
+_LARGEST_OF_METRIC = 4096
+_MOST_OF_METRICS = 2**25
+
+
+def check_classes(configuration: Any) -> None:
+    """Checks that a configuration names known classes, in whatever place.
+
+    Raises:
+        CodecError: when it names another, is nested without end, or asks for metrics or constants
+            that take up more than is allowed.
+    """
+    metrics: list[int] = []
+    _check(configuration, metrics, 0)
+    if sum(metrics) > _MOST_OF_METRICS:
+        raise CodecError(
+            f"Expected metrics of {_MOST_OF_METRICS} numbers in all at most. Received: "
+            f"{sum(metrics)}. The file is damaged, or not meant well."
+        )
+
+
+def _check(configuration: Any, metrics: list[int], depth: int) -> None:
+    if depth > _DEEPEST:
+        raise CodecError(f"Expected a configuration of {_DEEPEST} levels at most. Received: more.")
+    if isinstance(configuration, dict):
+        if "class_name" in configuration:
+            _check_class(configuration, metrics)
+        for one in configuration.values():
+            _check(one, metrics, depth + 1)
+    elif isinstance(configuration, (list, tuple)):
+        for one in configuration:
+            _check(one, metrics, depth + 1)
+
+
+def _check_class(stated: dict[str, Any], metrics: list[int]) -> None:
+    name = stated["class_name"]
+    if name in _VALUES and not stated.get("module"):
+        _check_value(stated)
+        return
+    registered, module = stated.get("registered_name"), stated.get("module")
+    if isinstance(registered, str) and registered.startswith(f"{_PACKAGE}>"):
+        found = keras.saving.get_registered_object(registered)
+    else:
+        found = _of_keras(module, name) if registered in (None, name) else None
+    if not isinstance(found, type) or not isinstance(name, str) or name in _REFUSED:
+        raise CodecError(
+            "Expected layers and other objects of Keras or of this package, without code. "
+            f"Received: {name!r} of {module!r}, registered as {registered!r}."
+        )
+    if issubclass(found, keras.Metric):
+        largest = _largest(stated)
+        if largest > _LARGEST_OF_METRIC:
+            raise CodecError(
+                f"Expected a metric of numbers up to {_LARGEST_OF_METRIC}. Received: {largest}. "
+                "The file is damaged, or not meant well."
+            )
+        # Its variables are not among those that a file declares.
+        metrics.append(largest**2)
+
+
+def _largest(stated: Any) -> int:
+    if isinstance(stated, dict):
+        stated = list(stated.values())
+    if isinstance(stated, list):
+        return max(map(_largest, stated), default=0)
+    return stated if isinstance(stated, int) else 0
+
+
+def _check_value(stated: dict[str, Any]) -> None:
+    """Checks the type of a constant, which might be an array of any size by itself."""
+    config = stated.get("config")
+    dtype = config.get("dtype") if isinstance(config, dict) else None
+    if dtype is not None and not (isinstance(dtype, str) and re.fullmatch(r"\w+", dtype)):
+        raise CodecError(
+            f"Expected a constant of a plain type, such as 'float32'. Received: dtype={dtype!r}."
+        )
+
+
+def _of_keras(module: Any, name: Any) -> Any:
+    """The class of Keras that has a name, if a model may be made of it."""
+    if not isinstance(module, str) or not isinstance(name, str):
+        return None
+    if module.split(".")[0] != "keras":
+        return None
+    found = getattr(sys.modules.get(module), name, None)
+    kinds = (
+        keras.Operation,
+        keras.DTypePolicy,
+        keras.Initializer,
+        keras.Loss,
+        keras.Metric,
+        keras.Optimizer,
+        keras.Regularizer,
+        keras.constraints.Constraint,
+        keras.optimizers.schedules.LearningRateSchedule,
+        keras.random.SeedGenerator,
+    )
+    if not isinstance(found, type) or not issubclass(found, kinds):
+        return None
+    refused = any(one.__name__ in _REFUSED for one in found.__mro__)
+    return found if found.__module__.startswith("keras.") and not refused else None
