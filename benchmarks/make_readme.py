@@ -7,11 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from readme_bases import bases_lines, deep_lines, times_lines
+from readme_codec import codec_lines
 from readme_compensation import compensation_lines
 from readme_connections import connection_lines, marks_lines
 from readme_distillation import distillation_lines
+from readme_factorize import factorize_lines
 from readme_lottery import lottery_lines
-from readme_quantization import quantization_lines
+from readme_quantization import four_bit_lines, quantization_lines
+from readme_rate import rate_lines
 from readme_resnet8 import resnet8_lines
 from readme_thesis_criteria import draw, thesis_criteria_lines
 
@@ -228,6 +232,13 @@ SECTIONS = {
     "lottery": lottery_lines,
     "distillation": distillation_lines,
     "quantization": quantization_lines,
+    "four_bits": four_bit_lines,
+    "bases": bases_lines,
+    "deep_bases": deep_lines,
+    "bases_times": times_lines,
+    "codec": codec_lines,
+    "rate": rate_lines,
+    "factorize": factorize_lines,
     "overhead": overhead_lines,
     "torch_pruning": torch_pruning_lines,
 }

@@ -14,11 +14,16 @@ from keras_snare.callbacks import (
     LotteryTicketCallback,
     MagnitudePruneCallback,
     QuantizeAwareCallback,
+    RankReduceCallback,
+    RateCallback,
     SnareCallback,
+    SpectralPruneCallback,
     SynFlowCallback,
 )
 from keras_snare.clustering import Codebook, Codebooks, cluster_weights
+from keras_snare.codec import Coding, pack, unpack
 from keras_snare.criteria import CombineCriterion, Criterion, register_criterion
+from keras_snare.deep_compression import deep_compress
 from keras_snare.errors import (
     CodecError,
     InvalidPlanError,
@@ -26,12 +31,19 @@ from keras_snare.errors import (
     SnareError,
     UnsupportedModelError,
 )
+from keras_snare.factorize import factorize, factorize_report, to_basis
 from keras_snare.graph import channel_groups, cost
 from keras_snare.masking import ConnectionCriterion, Masks, Ticket, remove_dead, sparsify
 from keras_snare.pruning import prune
 from keras_snare.quantize import quantize_aware_train, to_litert
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
-from keras_snare.report import CompressionReport, LiteRTReport, LotteryReport
+from keras_snare.report import (
+    CompressionReport,
+    FactorizeReport,
+    LiteRTReport,
+    LotteryReport,
+    PackReport,
+)
 from keras_snare.surgery import register_layer, save_model, shrink
 
 __version__ = "0.1.0"
@@ -41,11 +53,13 @@ __all__ = [
     "Codebook",
     "Codebooks",
     "CodecError",
+    "Coding",
     "CombineCriterion",
     "CompressionReport",
     "ConnectionCriterion",
     "Criterion",
     "DistillationCallback",
+    "FactorizeReport",
     "HoldMasksCallback",
     "InvalidPlanError",
     "LiteRTReport",
@@ -53,12 +67,16 @@ __all__ = [
     "LotteryTicketCallback",
     "MagnitudePruneCallback",
     "Masks",
+    "PackReport",
     "PrunePlan",
     "PruneReport",
     "QuantizeAwareCallback",
+    "RankReduceCallback",
+    "RateCallback",
     "SnapshotError",
     "SnareCallback",
     "SnareError",
+    "SpectralPruneCallback",
     "SynFlowCallback",
     "Ticket",
     "TrialRow",
@@ -66,7 +84,11 @@ __all__ = [
     "channel_groups",
     "cluster_weights",
     "cost",
+    "deep_compress",
+    "factorize",
+    "factorize_report",
     "layers",
+    "pack",
     "prune",
     "quantize",
     "quantize_aware_train",
@@ -77,5 +99,7 @@ __all__ = [
     "schedules",
     "shrink",
     "sparsify",
+    "to_basis",
     "to_litert",
+    "unpack",
 ]

@@ -137,7 +137,7 @@ class SnareCallback(PruningCallback):
     def on_train_begin(self, logs=None):
         if self._run is not None:
             self._run.tidy_up()
-        self._run = SnareRun(self, self._objective, self._criterion)
+        self._run = self._new_run()
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._run is not None:
@@ -166,3 +166,6 @@ class SnareCallback(PruningCallback):
         if self._run is not None:
             self._last_logs = self._run.end_search()
             self.report, self._run = self._run.report, None
+
+    def _new_run(self) -> SnareRun:
+        return SnareRun(self, self._objective, self._criterion)

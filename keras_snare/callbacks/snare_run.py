@@ -6,10 +6,11 @@ from keras_snare.callbacks import messages
 from keras_snare.callbacks.best_epoch import BestEpoch
 from keras_snare.callbacks.checks import check_run, course, warn_if_short
 from keras_snare.callbacks.pruning import check_alone
+from keras_snare.callbacks.rank_cuts import RankCuts
 from keras_snare.callbacks.running_fit import EvaluateAgain, Guard, running_fit, unknown_monitor
 from keras_snare.callbacks.saved_run import SavedRun
 from keras_snare.callbacks.warmup import Warmup
-from keras_snare.criteria import Criterion, check_first_batch
+from keras_snare.criteria import Criterion, check_first_batch, check_measurable
 from keras_snare.graph import channel_groups
 from keras_snare.policy import SnarePolicy, matching_groups, select_groups
 from keras_snare.records import TrialRow
@@ -44,6 +45,7 @@ class SnareRun:
         settings: the callback, with the model and the parameters of `fit` that Keras gave it.
         objective: what must not be lost.
         criterion: which units go first.
+        ranks: makes what has the search cut ranks in the place of units, or None.
 
     Attributes:
         report: `CompressionReport`, None before the first epoch.
@@ -53,7 +55,13 @@ class SnareRun:
             not suit; nothing has changed then.
     """
 
-    def __init__(self, settings: Any, objective: Objective, criterion: Criterion):
+    def __init__(
+        self,
+        settings: Any,
+        objective: Objective,
+        criterion: Criterion,
+        ranks: type[RankCuts] | None = None,
+    ):
         self.settings = settings
         self.model = model = settings.model
         self.objective = objective
@@ -65,11 +73,13 @@ class SnareRun:
         self._compensation = check_compensation(
             settings.compensate, settings.scoring_data, argument="scoring_data"
         )
+        self._ranks = ranks and ranks(model, settings.layers)
+        self._layers = self._ranks.layers if self._ranks else settings.layers
         groups, data = channel_groups(model), settings.scoring_data
-        if settings.layers or not settings.prune_inputs:
-            select_groups(groups, settings.layers)
+        if self._layers or not settings.prune_inputs:
+            check_measurable(select_groups(groups, self._layers), criterion)
         if self._compensation is not None:
-            self._compensation.check(groups, matching_groups(groups, settings.layers))
+            self._compensation.check(groups, matching_groups(groups, self._layers))
         if data is not None and (criterion.needs_data or self._compensation is not None):
             check_first_batch(groups.trace, data, criterion.needs_labels)
         self._teller = messages.Teller(settings.verbose, settings.params)
@@ -104,6 +114,7 @@ class SnareRun:
             logs: of the epoch.
         """
         search, self._epoch = self._running(), epoch
+        self._source.epoch_ended()
         trained = search.cost
         number = len(search.report.rows) + 1 if search.trial is not None else 0
         metric = self._metric(logs)
@@ -185,7 +196,7 @@ class SnareRun:
         return report is not None and report.finished and self.settings.stop_when_done
 
     def _begin(self) -> None:
-        layers = self.settings.layers
+        layers = self._layers
         if self._inputs is not None:
             self._inputs.insert()
             layers = self._inputs.with_inputs(layers)
@@ -199,11 +210,14 @@ class SnareRun:
             evaluate=self._again,
             tell=self._tell,
             compensation=self._compensation,
+            prepare=self._ranks.prepare if self._ranks else None,
         )
         resumed = self._resume(search)
         self.report = search.report
         self._unreduced.attach()
-        self._source.attach(select_groups(search.groups, layers))
+        # A run that goes on may have cut all that there was to cut.
+        select = matching_groups if resumed else select_groups
+        self._source.attach(select(search.groups, layers))
         self.model.make_train_function(force=True)
         if self.objective.monitor.startswith("val_"):
             if not resumed:

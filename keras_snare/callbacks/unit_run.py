@@ -43,14 +43,16 @@ class UnitRun:
             self.model.make_train_function(force=True)
         self._guard.watch_model()
 
-    def update(self, sparsity: float, _progress: float) -> None:
-        """Removes units up to a share of those that there were.
+    def update(self, sparsity: float, _progress: float) -> bool:
+        """Removes units up to a share; returns False where nothing was scored to remove by.
 
         Without a step to score by, as when each overflows, it is left to the next update.
         """
-        if self._source.ready:
-            self._remove(self._removed(sparsity))
-            self._source.epoch_began()
+        if not self._source.ready:
+            return False
+        self._remove(self._removed(sparsity))
+        self._source.epoch_began()
+        return True
 
     def update_in_rounds(self, sparsity: float, rounds: int) -> None:
         """Removes units up to a share, chosen in rounds by a criterion that needs no training."""
@@ -79,7 +81,12 @@ class UnitRun:
             self._guard.watch_model()
 
     def logs(self) -> dict[str, float]:
-        """Returns the share of units that is gone, in all and by layer, and the cost."""
+        """Returns the share of units that is gone, in all and by layer, and the cost.
+
+        Raises:
+            UnsupportedModelError: when the criterion listens to a training step that it cannot.
+        """
+        self._source.epoch_ended()
         now = {name: self.groups[name].width for name in self.widths}
         share = 1 - sum(now.values()) / sum(self.widths.values())
         by_layer = {f"sparsity_{name}": 1 - now[name] / was for name, was in self.widths.items()}

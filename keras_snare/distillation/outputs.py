@@ -5,8 +5,7 @@ from typing import Any
 import keras
 
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.graph import Trace, trace
-from keras_snare.graph.trace import function_name
+from keras_snare.graph import Trace, last_activation, trace
 
 
 class Outputs:
@@ -78,25 +77,7 @@ class Outputs:
 
     def activation(self, at: int) -> str:
         """Name of the activation that makes an output; `""` where there is none to be seen."""
-        if self.graph is None:
-            return ""
-        key = self.graph.outputs[at]
-        for call in reversed(self.graph.calls):
-            if key not in call.outputs:
-                continue
-            operation = call.operation
-            if isinstance(operation, keras.layers.TimeDistributed):
-                operation = operation.layer
-            if not isinstance(operation, keras.Layer):
-                return function_name(operation) or ""
-            if isinstance(operation, keras.layers.Softmax):
-                return "softmax"
-            name = getattr(getattr(operation, "activation", None), "__name__", "")
-            passes = isinstance(operation, (keras.layers.Activation, keras.layers.Identity))
-            if not passes or name not in ("", "linear"):
-                return name
-            key = call.inputs[0]
-        return ""
+        return "" if self.graph is None else last_activation(self.graph, at)
 
 
 def _graph(model) -> Trace | None:

@@ -59,9 +59,17 @@ def one_shot(
 def _global_counts(chosen, scores, amount: float, normalize) -> dict[str, int]:
     if not chosen:
         return {}
-    parts = [normalized(scores[group.name][group.free], normalize) for group in chosen]
+    parts = [
+        _going(group, normalized(scores[group.name][group.free], normalize)) for group in chosen
+    ]
     owner = np.repeat(np.arange(len(chosen)), [len(part) for part in parts])
     order = np.argsort(np.concatenate(parts), kind="stable")
     total = int(amount * sum(group.width for group in chosen) + 1e-9)
     counts = np.bincount(owner[order[:total]], minlength=len(chosen))
     return {group.name: int(count) for group, count in zip(chosen, counts, strict=True)}
+
+
+def _going(group: ChannelGroup, values: np.ndarray) -> np.ndarray:
+    """The values of the channels that can go together, of those that may go."""
+    going = group.first(group.free[np.argsort(values, kind="stable")], group.width)
+    return values[np.isin(group.free, going)]

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_snare.criteria import Criterion, LiveStatistics, score_groups, statistics, twins_of
 from keras_snare.graph import ChannelGroup, ChannelGroups
+from keras_snare.step_hooks import check_called
 
 Statistics = dict[str, np.ndarray] | None
 
@@ -41,6 +42,15 @@ class ScoreSource:
         """Scores are those of one epoch."""
         if self.live is not None:
             self.live.reset()
+
+    def epoch_ended(self) -> None:
+        """Checks that the epoch's steps were listened to.
+
+        Raises:
+            UnsupportedModelError: when the training step goes around the optimizer's `apply`.
+        """
+        if self.live is not None:
+            check_called(self.model, repr(self.criterion))
 
     def collected(self) -> Statistics:
         """What the training step collected since the epoch began."""

@@ -59,6 +59,8 @@ class SnareSearch:
         evaluate: returns the metric of the model as it is, or None where that is not to be had.
         tell: called with each judged `TrialRow`.
         compensation: what readers of the units that a trial removes are given for them.
+        prepare: called before a cut with the groups, and that which is to be cut; may write the
+            same network in other weights, and returns what undoes that.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class SnareSearch:
         evaluate: Callable[[], float | None],
         tell: Callable[[TrialRow], None],
         compensation: Compensation | None = None,
+        prepare: Callable[[ChannelGroups, ChannelGroup], Snapshot] | None = None,
     ):
         self.model = model
         self.policy = policy
@@ -83,6 +86,7 @@ class SnareSearch:
         self.evaluate = evaluate
         self.tell = tell
         self.compensation = compensation
+        self.prepare = prepare
         self.trial: Trial | None = None
         self.best = self.metric = math.nan
         self.done = False
@@ -182,13 +186,22 @@ class SnareSearch:
             self.done = self.report.finished = True
             return
         group = self.groups[proposal.layer]
-        scores = self.source.scores(self.groups, [group], self.statistics)
-        removed = lowest(group, scores[group.name], proposal.remove)
+        prepared = self.prepare and self.prepare(self.groups, group)
         before, totals = self.groups, self.source.totals
-        twins = self.source.twins([group], removed)
-        snapshot = remove(self.model, before, removed, twins=twins, compensation=self.compensation)
+        try:
+            scores = self.source.scores(self.groups, [group], self.statistics)
+            removed = lowest(group, scores[group.name], proposal.remove)
+            twins = self.source.twins([group], removed)
+            snapshot = remove(
+                self.model, before, removed, twins=twins, compensation=self.compensation
+            )
+        except BaseException:
+            if prepared:
+                prepared.restore()
+            raise
         width = proposal.width - len(removed)
         plan = plan_for(before, removed)
+        snapshot = prepared or snapshot
         self.trial = trial = Trial(proposal, width, snapshot, totals, before, plan)
         self._look_again()
         trial.params, trial.flops = self.cost.params, self.cost.flops

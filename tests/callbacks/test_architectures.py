@@ -62,6 +62,7 @@ EPS = 0.1
 MODELS = {"lstm": lstm, "transformer": transformer, "u_net": u_net}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_becomes_smaller_within_eps(name, tmp_path):
     keras.utils.set_random_seed(0)

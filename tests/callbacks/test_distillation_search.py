@@ -43,15 +43,9 @@ def _fit(taught, snare, first, *others, epochs=6, model=None, **options):
     return model, spy, look
 
 
-@pytest.mark.parametrize(
-    ("criterion", "first"),
-    [
-        ("l1_in", False),
-        pytest.param("taylor", True, marks=pytest.mark.slow),
-        pytest.param("taylor", False, marks=pytest.mark.slow),
-        pytest.param("l1_in", True, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("criterion", ["taylor", "l1_in"])
 def test_it_teaches_from_the_first_cut_on(monkeypatch, criterion, first):
     """A trial is undone on the way, and puts the step of its time back."""
     decide(monkeypatch, False, False, False, False, False, True)
@@ -133,7 +127,8 @@ def test_targets_may_be_pairs_whoever_comes_first(first):
     assert leftovers(model) == []
 
 
-@pytest.mark.parametrize("first", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [True, False])
 def test_a_run_that_goes_on_is_taught_by_the_same_network(tmp_path, first):
     def callbacks(directory):
         features = {"hidden1": "hidden1"}

@@ -25,7 +25,11 @@ def figures(callback):
     return json.loads(callback.report.to_json())
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["then stop", "then train on"])
+@pytest.fixture(
+    scope="module",
+    params=[True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["then stop", "then train on"],
+)
 def uninterrupted(request):
     callback = snare(stop_when_done=request.param)
     model = run(callback, epochs=14)
@@ -159,6 +163,7 @@ def test_dropped_inputs_are_dropped_again(tmp_path):
     assert model.layers[0].indices == run(snare(tmp_path / "run", **options)).layers[0].indices
 
 
+@pytest.mark.slow
 def test_random_states_go_on(tmp_path):
     def with_dropout(callback, *others):
         keras.utils.clear_session(free_memory=False)

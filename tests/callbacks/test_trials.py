@@ -30,6 +30,7 @@ def test_a_rejected_trial_is_undone_to_the_bit(monkeypatch, optimizer):
     assert (row.accepted, row.epoch, row.epochs, row.width_after) == (False, 3, 2, 6)
 
 
+@pytest.mark.slow
 def test_all_trials_rejected_leave_the_model_as_the_warmup_left_it(monkeypatch):
     decide(monkeypatch)
     model, spy = digit_model(run_eagerly=True), Spy()

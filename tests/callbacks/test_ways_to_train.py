@@ -47,7 +47,7 @@ def _shrink(monkeypatch, model, **options):
 @pytest.mark.parametrize(
     ("optimizer", "options"),
     [
-        pytest.param(*way, id=name, marks=[pytest.mark.slow] * (name not in ("xla", "ema")))
+        pytest.param(*way, id=name, marks=[pytest.mark.slow] * (name != "ema"))
         for name, way in WAYS.items()
     ],
 )

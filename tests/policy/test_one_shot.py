@@ -154,7 +154,7 @@ def test_global_leaves_each_layer_a_unit():
     scores["hidden1"][:] = 0
     removed = one_shot(groups.prunable(), scores, 0.5, "global")
     found = _positions(groups, removed)
-    assert found["hidden1"] == [0, 1, 2]
+    assert found == {"hidden1": [0, 1, 2], "hidden2": [0, 1, 2]}
 
 
 @pytest.mark.parametrize(
