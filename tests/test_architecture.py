@@ -21,8 +21,9 @@ LEVELS = (
     {"clustering", "distillation"},
     {"pruning"},
     {"search", "codec", "rate"},
-    {"callbacks", "cli", "deep_compression"},
-    {"__init__", "__main__"},
+    {"callbacks", "deep_compression"},
+    {"__init__"},
+    {"cli", "__main__"},
 )
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
