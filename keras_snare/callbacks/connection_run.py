@@ -39,7 +39,7 @@ class ConnectionRun(MaskRun):
         """Begins before the first epoch."""
         super().epoch_begins()
         if self._begin_with is not None:
-            self.step.set(self._begin_with)
+            self.pruner.begin_with(self._begin_with)
             self._begin_with = None
 
     def update(self, sparsity: float, progress: float) -> bool:

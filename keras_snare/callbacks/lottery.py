@@ -9,6 +9,7 @@ from keras_snare.callbacks.lottery_run import LotteryRun
 from keras_snare.callbacks.mask_run import check_fit
 from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.running_fit import running_fit
+from keras_snare.callbacks.stored_tickets import StoredTickets
 from keras_snare.masking import ConnectionCriterion, Masks, Ticket
 from keras_snare.report import LotteryReport
 
@@ -58,8 +59,8 @@ class LotteryTicketCallback(PruningCallback):
         monitor: str or None, the metric in the report; None is the loss, on the validation data if
             there are any.
         mode: `"max"`, `"min"`, or `"auto"` to go by the name of the metric.
-        directory: path or None, a folder for the tickets; with None they stay in memory, where
-            those of rewound weights share them.
+        directory: path or None, a folder for the tickets, without tickets of another callback;
+            with None they stay in memory, where those of rewound weights share them.
 
     Attributes:
         tickets: of the last run, by round, 0 being the whole network; read from `directory`, if
@@ -72,7 +73,8 @@ class LotteryTicketCallback(PruningCallback):
             epochs, the model, the monitor or another callback do not suit.
         UnsupportedModelError: from `fit`, when the model is not built, or with
             control="reinitialize" cannot be built anew from its configuration.
-        SnapshotError: when a ticket cannot be written.
+        SnapshotError: from `fit`, before any training, when `directory` holds tickets of another
+            callback; when a ticket cannot be written.
 
     Logs:
         `sparsity`, `sparsity_` with the name of a layer for each layer that is pruned, and
@@ -159,6 +161,8 @@ class LotteryTicketCallback(PruningCallback):
         rounds = planned_rounds(self, fit.initial_epoch if fit else 0)
         check_callbacks(fit.callbacks.callbacks if fit else [], rounds)
         check_fit(self, rounds.start(rounds.count))
+        if self.directory is not None:
+            StoredTickets.check(self.directory, self.tickets)
         self._last = LotteryRun(self, fit, rounds)
 
     def on_epoch_begin(self, epoch, logs=None):

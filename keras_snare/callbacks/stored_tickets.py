@@ -15,7 +15,7 @@ _NAME = re.compile(r"ticket_\d+\.npz")
 class StoredTickets(Sequence[Ticket]):
     """The tickets of a run by round, each read from its file when it is asked for.
 
-    The folder belongs to the run: `ticket_00.npz` and so on, of an earlier one, are removed.
+    The folder belongs to the callback: `ticket_00.npz` and so on, of its last run, are removed.
 
     Args:
         directory: path of the folder; made if it is not there.
@@ -29,14 +29,32 @@ class StoredTickets(Sequence[Ticket]):
         self._paths: list[Path] = []
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            for path in self.directory.iterdir():
-                if _NAME.fullmatch(path.name):
-                    path.unlink()
+            for path in _tickets(self.directory):
+                path.unlink()
         except OSError as error:
             raise SnapshotError(
                 f"{self.directory} cannot be used as a folder ({type(error).__name__}: {error}). "
                 "Give another `directory`."
             ) from error
+
+    @staticmethod
+    def check(directory: str | os.PathLike, before: Any) -> None:
+        """Checks, before any training, that no tickets would be lost.
+
+        Args:
+            directory: path of the folder.
+            before: the tickets of the last run of the same callback.
+
+        Raises:
+            SnapshotError: when the folder holds tickets of another callback.
+        """
+        own = isinstance(before, StoredTickets) and before.directory == Path(directory)
+        found = [] if own or not Path(directory).is_dir() else _tickets(Path(directory))
+        if found:
+            raise SnapshotError(
+                f"Expected a `directory` without tickets. Received: {found[0]}, of another run, "
+                "which would be lost. Give another folder, or remove them."
+            )
 
     def append(self, ticket: Ticket) -> None:
         """Writes the next ticket.
@@ -61,3 +79,7 @@ class StoredTickets(Sequence[Ticket]):
 
     def __repr__(self) -> str:
         return f"StoredTickets({len(self)} in {str(self.directory)!r})"
+
+
+def _tickets(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))

@@ -10,7 +10,7 @@ from keras_snare.graph import THROUGH
 
 
 class BatchNormScaleCriterion(Criterion):
-    """Absolute scale (gamma) of the normalisations that a unit or filter passes.
+    """Absolute scale of the normalisations that a unit or filter passes.
 
     Needs no data. It ranks well after training with an L1 penalty on the scales
     (`BatchNormalization(gamma_regularizer="l1")`).

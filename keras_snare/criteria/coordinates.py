@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_snare.criteria.losses import mean_loss
 from keras_snare.graph import Trace
 
 
@@ -40,6 +41,6 @@ def loss_slopes(
         with keras.StatelessScope(values, collect_losses=True):
             outputs = graph.run(inputs, lambda call, key, value: value)
             outputs = keras.tree.pack_sequence_as(graph.structure, outputs)
-            loss = model.compute_loss(x=None, y=targets, y_pred=outputs, training=False)
+            loss = mean_loss(model, targets, outputs)
     slopes = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return [tf.convert_to_tensor(slope) for slope in slopes]

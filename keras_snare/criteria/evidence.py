@@ -59,7 +59,7 @@ def is_kernel(variable: Any) -> bool:
 
 def is_scale(variable: Any) -> bool:
     """Tells the scales of normalisations."""
-    return variable.name == "gamma"
+    return variable.name in ("gamma", "scale")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ class ChannelEvidence:
         return wanted if self.group.with_role(wanted) else other
 
     def scales(self) -> list[np.ndarray]:
-        """Returns the scales (gamma) of the normalisations that the channels pass.
+        """Returns the scales (gamma, or scale) of the normalisations that the channels pass.
 
         Returns:
             One array `(width, scales per channel)` per normalisation: several scales where the

@@ -7,6 +7,7 @@ import keras
 
 from keras_snare.criteria.coordinates import Coordinates, loss_slopes
 from keras_snare.criteria.free_outputs import FreeOutputs
+from keras_snare.criteria.losses import mean_loss
 from keras_snare.criteria.output_curvature import MOST, OutputCurvature
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import Trace
@@ -39,7 +40,7 @@ def gauss_newton(
         def loss(numbers):
             with _still(model):
                 answers = ends.bound(numbers, outputs)
-                return model.compute_loss(x=None, y=targets, y_pred=answers, training=False)
+                return mean_loss(model, targets, answers)
 
         curvature = OutputCurvature(loss, free)
         draws = _Draws([tf.size(one) for one in free], probes, (seed, number * 2**32))

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_snare.criteria.losses import mean_loss
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import Call, Trace
 
@@ -65,7 +66,7 @@ def gradients_by_taps(
 
         taps = Taps(chosen, mark)
         outputs = keras.tree.pack_sequence_as(graph.structure, graph.run(inputs, taps.read))
-        loss = model.compute_loss(x=None, y=targets, y_pred=outputs, training=False)
+        loss = mean_loss(model, targets, outputs)
     keys = list(taps.values)
     slopes = tape.gradient(
         loss,

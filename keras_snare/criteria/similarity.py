@@ -66,11 +66,23 @@ class _Nearest:
                 axis=1
             )
 
-    def remove(self, unit: int) -> None:
-        """Takes a unit out; those that it was the nearest of find another."""
+    def remove(self, unit: int, twin: int) -> None:
+        """Takes a unit out; those that it was the nearest of find another.
+
+        Args:
+            unit: the one that goes.
+            twin: the nearest one of it, which an equal unit is as near to.
+        """
         self.left[unit] = False
+        orphans = self.left & (self.unit == unit)
+        if self.distance[unit] == 0:
+            # Many units may be equal, as dead ones are: their nearest need not be searched for.
+            handed = orphans & (self.distance == 0)
+            handed[twin] = False
+            self.unit[handed] = twin
+            orphans &= ~handed
         if self.left.sum() > 1:
-            self.look(np.flatnonzero(self.left & (self.unit == unit)))
+            self.look(np.flatnonzero(orphans))
 
 
 def _merges(channels: ChannelEvidence) -> tuple[list[int], list[float], np.ndarray]:
@@ -102,5 +114,5 @@ def _merges(channels: ChannelEvidence) -> tuple[list[int], list[float], np.ndarr
         twins[unit] = twin
         outgoing[twin] += outgoing[unit]
         strength[twin] = np.square(outgoing[twin]).mean()
-        nearest.remove(unit)
+        nearest.remove(unit, twin)
     return order, products, twins

@@ -18,13 +18,16 @@ from keras_snare.policy import matching_groups
 from keras_snare.records import PrunePlan, PruneReport, WidthChange
 from keras_snare.surgery import Snapshot, plan_for, remove
 from keras_snare.surgery.constants import constants
+from keras_snare.surgery.probing import is_heard
 
 
 def remove_dead(model, layers: Any = None) -> PruneReport:
     """Removes the units whose incoming, or outgoing, connections are all zero, in place.
 
     What the model computes stays the same: a unit without incoming connections gives its readers a
-    constant, which their biases take over; where they cannot, it stays. Removing units may leave
+    constant, which their biases take over; where they cannot, it stays. So do units without
+    outgoing connections that something else looks at, such as the statistics of a
+    `LayerNormalization`, or an attention without weights. Removing units may leave
     others without a connection, so it goes on until there are none. Of each layer a unit stays.
 
     Args:
@@ -75,6 +78,8 @@ def _remove_some(
     """Removes dead units of the first group that has some."""
     for group in matching_groups(groups, layers):
         unread, unfed = _without(group, READER), _without(group, PRODUCER)
+        if unread.size and is_heard(groups, unread):
+            unread = unread[:0]
         if not unread.size:
             unfed = _foldable(groups, group, unfed)
         dead = unread if unread.size else unfed

@@ -11,6 +11,16 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph.trace import children_of
 from keras_snare.policy import means
 
+layers = keras.layers
+# Their weights scale and shift what is there, and connect nothing.
+_SCALES = (
+    layers.BatchNormalization,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.PReLU,
+    layers.RMSNormalization,
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
@@ -45,7 +55,7 @@ def kernels_of(model, layers: Any = None) -> list[Kernel]:
 
     A kernel is a weight of at least two axes that is no normalisation's and no activation's: the
     kernels of dense, convolution, recurrent and attention layers and the table of an embedding, and
-    in a layer class of your own every such weight.
+    in a layer class of your own every such weight whose name does not end in `bias`.
 
     Args:
         model: a built Keras model.
@@ -102,7 +112,7 @@ def _walk(model, path: str = "") -> Iterator[Kernel]:
     parts = children_of(model)
     inside = {id(variable) for part in parts for variable in part.weights}
     for variable in model.weights:
-        if id(variable) not in inside and len(variable.shape) > 1:
+        if id(variable) not in inside and _connects(model, variable):
             yield Kernel(f"{path}{variable.name}", path.rstrip("/") or model.name, model, variable)
     for part in parts:
         name = f"{path}{part.name}"
@@ -110,6 +120,11 @@ def _walk(model, path: str = "") -> Iterator[Kernel]:
             yield from _walk(part, f"{name}/")
         else:
             yield from _of_layer(part, name, part, name)
+
+
+def _connects(layer, variable) -> bool:
+    scales = isinstance(layer, _SCALES) or variable.name.endswith("bias")
+    return len(variable.shape) > 1 and not scales
 
 
 def _of_layer(layer, name: str, part, path: str) -> Iterator[Kernel]:

@@ -62,6 +62,7 @@ class ConnectionPruner:
         self.data = data
         self.kernels, self.axes = suitable_kernels(model, self.pattern, layers)
         statistics = {}
+        self._least: Masks | None = None
         self._scores_by_steps = criterion.needs == "data" and data is None
         if self._scores_by_steps:
             statistics["criterion"] = criterion.statistic
@@ -93,6 +94,15 @@ class ConnectionPruner:
         """
         return whole_masks(self.model, self.kernels, masks)
 
+    def begin_with(self, masks: Masks) -> None:
+        """Holds masks before the first update; no update leaves fewer connections pruned.
+
+        Args:
+            masks: of every kernel, as `checked` returns them.
+        """
+        self.step.set(masks)
+        self._least = masks
+
     def update(self, sparsity: float, progress: float = 1.0) -> Masks:
         """Prunes the lowest connections, so that `sparsity` of all is pruned, and holds the masks.
 
@@ -106,7 +116,7 @@ class ConnectionPruner:
             return self.masks
         collected = self.step.statistics()
         scores = self.scores(collected.get("criterion"))
-        masks = self._select(scores, sparsity)
+        masks = self._select(scores, *self._shares(sparsity))
         if self.regrowth is None:
             masks = masks.both(self.masks)
         elif "gradient" in collected:
@@ -153,6 +163,15 @@ class ConnectionPruner:
             )
         weights = {one.name: self.step.weights(one) for one in self.kernels}
         return score_connections(self.criterion, self.kernels, weights, measured)
+
+    def _shares(self, sparsity: float) -> tuple[float, dict[str, float]]:
+        """What is pruned of all, and of single kernels, where more was pruned to begin with."""
+        if self._least is None:
+            return sparsity, {}
+        if self.scope != "layer":
+            return max(sparsity, 1 - self._least.kept / sum(one.size for one in self.kernels)), {}
+        pruned = {name: 1 - float(np.mean(kept)) for name, kept in self._least.items()}
+        return sparsity, {name: max(sparsity, share) for name, share in pruned.items()}
 
     def _select(
         self,

@@ -13,6 +13,7 @@ import numpy as np
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import PRODUCER, READER, Binding, Call, ChannelGroups
 from keras_snare.surgery.biases import needed_holder
+from keras_snare.surgery.probing import probed
 
 layers = keras.layers
 _READERS = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -98,21 +99,5 @@ def _what_is_read(groups, removed, reading, seed: int) -> dict[tuple, Any]:
             found[id(call.operation), key] = keras.ops.convert_to_numpy(value)
         return value
 
-    generator = np.random.default_rng(seed)
-    shapes = [
-        (2, *(size or 4 for size in groups.trace.shape(key)[1:])) for key in groups.trace.inputs
-    ]
-    tokens = {
-        call.inputs[0]: call.operation.input_dim
-        for call in groups.trace.calls
-        if isinstance(call.operation, layers.Embedding)
-    }
-    drawn = [
-        generator.integers(0, tokens[key], shape) if key in tokens else generator.random(shape)
-        for key, shape in zip(groups.trace.inputs, shapes, strict=True)
-    ]
-    inputs = [keras.ops.convert_to_tensor(one, "float32") for one in drawn]
-    mapping = [(one, keras.ops.convert_to_tensor(value)) for one, value in silent.values()]
-    with keras.StatelessScope(state_mapping=mapping):
-        groups.trace.run(inputs, read)
+    probed(groups, silent.values(), seed, read)
     return found

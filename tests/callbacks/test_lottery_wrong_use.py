@@ -6,7 +6,12 @@ import pytest
 from lottery_models import network, train
 from training import same, weights_of
 
-from keras_snare import LotteryTicketCallback, MagnitudePruneCallback, UnsupportedModelError
+from keras_snare import (
+    LotteryTicketCallback,
+    MagnitudePruneCallback,
+    SnapshotError,
+    UnsupportedModelError,
+)
 from keras_snare.callbacks.rounds import Rounds
 
 ARGUMENTS = {
@@ -35,6 +40,16 @@ ARGUMENTS = {
 def test_arguments(message, options):
     with pytest.raises((ValueError, TypeError), match=message):
         LotteryTicketCallback(**options)
+
+
+def test_a_directory_with_tickets_of_another_run_is_left_alone(tmp_path):
+    model = network()
+    (tmp_path / "ticket_99.npz").write_bytes(b"of another run")
+    before = weights_of(model)
+    with pytest.raises(SnapshotError, match="ticket_99.npz, of another run"):
+        train(model, [LotteryTicketCallback(1, directory=tmp_path)], 2)
+    assert (tmp_path / "ticket_99.npz").read_bytes() == b"of another run"
+    assert same(weights_of(model), before)
 
 
 def test_a_directory_is_a_path():

@@ -377,3 +377,22 @@ def test_wrong_use_in_fit():
 def test_repr():
     prune = MagnitudePruneCallback(0.9, scope="global", pattern=None)
     assert repr(prune) == "MagnitudePruneCallback(sparsity=0.9, scope='global')"
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+@pytest.mark.parametrize("regrowth", ["rigl", "splicing"])
+def test_regrowth_begins_with_the_masks_that_it_was_given(regrowth, scope):
+    model = _model()
+    begun = keras_snare.sparsify(model, 0.6, scope=scope)
+    prune = MagnitudePruneCallback(
+        0.8,
+        schedule="linear",
+        end_epoch=4,
+        regrowth=regrowth,
+        scope=scope,
+        initial_masks=begun,
+    )
+    history = _fit(model, prune, epochs=6)
+    assert history["sparsity"] == pytest.approx([0.6, 0.6, 0.6, 0.6, 0.8, 0.8], abs=0.02)
+    if regrowth == "rigl":
+        assert any((prune.masks[name] > begun[name]).any() for name in begun)

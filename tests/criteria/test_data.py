@@ -7,7 +7,7 @@ import tensorflow as tf
 from training import compiled, dense_model, random_data
 
 import keras_snare
-from keras_snare.criteria import TaylorCriterion, check_data, statistics
+from keras_snare.criteria import TaylorCriterion, check_data, get_criterion, statistics
 from keras_snare.graph import channel_groups
 
 
@@ -124,3 +124,31 @@ def test_sample_weights_are_not_looked_at():
         found = statistics(model, *options, data)
         for name in expected:
             np.testing.assert_allclose(found[name], expected[name], rtol=1e-4)
+
+
+@pytest.mark.parametrize("criterion", ["taylor", "fisher", "hessian"])
+@pytest.mark.parametrize("reduction", ["sum", "none", "sum_over_batch_size"])
+def test_how_data_are_cut_up_changes_nothing(criterion, reduction):
+    model = dense_model()
+    loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
+    model.compile("sgd", loss)
+    x, y = random_data(model, 10)
+    groups = channel_groups(model)
+    chosen = get_criterion(criterion)
+    found = [
+        statistics(model, groups, groups.prunable(), chosen, (x, y), batch_size=size)
+        for size in (10, 7)
+    ]
+    for name, expected in found[0].items():
+        np.testing.assert_allclose(found[1][name], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_mean_beside_a_sum_is_refused():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(3, name="hidden")(inputs)
+    model = keras.Model(inputs, [keras.layers.Dense(2)(hidden), keras.layers.Dense(2)(hidden)])
+    losses = [keras.losses.MeanSquaredError(reduction="sum", name="total"), "mse"]
+    model.compile("sgd", losses)
+    x, y = np.ones((5, 4)), [np.zeros((5, 2))] * 2
+    with pytest.raises(keras_snare.UnsupportedModelError, match="2 losses, of which total sum"):
+        keras_snare.prune(model, 0.5, criterion="taylor", data=(x, y))

@@ -131,3 +131,29 @@ def test_memory_does_not_grow_with_the_square_of_the_units():
     tracemalloc.stop()
     assert len(set(scores)) == units
     assert peak < units**2 * 8 / 2
+
+
+def test_many_equal_units_are_merged_as_fast_as_others():
+    made = np.random.default_rng(0).random((4, 600))
+    made[:, 300:] = 0
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(600, name="hidden"), layers.Dense(2)])
+    model.get_layer("hidden").kernel.assign(made)
+    group = channel_groups(model)["hidden"]
+    looked = []
+
+    def counted(look):
+        return lambda self, units: (looked.append(len(units)), look(self, units))[1]
+
+    from keras_snare.criteria import similarity
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similarity._Nearest, "look", counted(similarity._Nearest.look))
+        scores = score_groups([group], SIMILARITY)["hidden"]
+        twins = twins_of([group], SIMILARITY, group.roots[300:599])
+    # Of the equal ones, all but one go first, and for nothing.
+    order = scores.argsort()
+    assert set(order[:299].tolist()) <= set(range(300, 600))
+    assert scores[order[298]] < 1e-12 < scores[order[300]]
+    assert set(twins.values()) <= set(group.roots[300:].tolist())
+    # A search for all 600 in the beginning, and few after each of the 599 merges, twice.
+    assert sum(looked) < 2 * (600 + 4 * 600)

@@ -143,3 +143,75 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch):
     assert all(map(np.array_equal, before, model.get_weights()))
     assert [layer.units for layer in model.layers] == summary
     model.fit(*random_data(model), verbose=0)
+
+
+def _beside(combine):
+    inputs = keras.Input((5, 4))
+    hidden = layers.Dense(6, "relu", name="hidden")(inputs)
+    found = combine(hidden)
+    return keras.Model(inputs, layers.Dense(3, name="reads")(found))
+
+
+def _dot(hidden):
+    read = layers.Dense(3, name="other")(hidden)
+    return layers.Concatenate()([layers.Dot(2)([hidden, hidden]), read])
+
+
+LOOK_AT_ALL = {
+    "layer_norm": lambda hidden: layers.LayerNormalization()(hidden),
+    "constant_before": lambda hidden: layers.LayerNormalization()(
+        layers.BatchNormalization(name="constant")(hidden)
+    ),
+    "rms_norm": lambda hidden: layers.RMSNormalization()(hidden),
+    "unit_norm": lambda hidden: layers.UnitNormalization()(hidden),
+    "attention": lambda hidden: layers.Attention()([hidden, hidden]),
+    "dot": _dot,
+}
+
+
+@pytest.mark.parametrize("kind", LOOK_AT_ALL)
+def test_units_that_nothing_reads_but_something_looks_at_stay(kind):
+    model = _beside(LOOK_AT_ALL[kind])
+    if kind == "constant_before":
+        gamma = model.get_layer("constant").gamma
+        gamma.assign(np.where(np.arange(6) < 2, 0.0, 1.0))
+        model.get_layer("constant").beta.assign(np.full(6, 2.0))
+    for name in ("reads", "other"):
+        if name in [one.name for one in model.layers]:
+            layer = model.get_layer(name)
+            kernel = np.array(keras.ops.convert_to_numpy(layer.kernel))
+            kernel[:2] = 0
+            layer.kernel.assign(kernel)
+    x = inputs_for(model)
+    before = _outputs(model, x)
+    keras_snare.remove_dead(model, layers="hidden")
+    assert model.get_layer("hidden").units == 6
+    np.testing.assert_array_equal(before[0], _outputs(model, x)[0])
+
+
+@pytest.mark.parametrize("between", [layers.BatchNormalization, layers.ReLU, layers.Dropout])
+def test_units_that_nothing_reads_or_looks_at_go(between):
+    args = (0.5,) if between is layers.Dropout else ()
+    model = _beside(between(*args))
+    model.get_layer("reads").kernel.assign(
+        keras.ops.concatenate([keras.ops.zeros((2, 3)), keras.ops.ones((4, 3))])
+    )
+    x = inputs_for(model)
+    before = _outputs(model, x)
+    keras_snare.remove_dead(model)
+    assert model.get_layer("hidden").units == 4
+    np.testing.assert_allclose(before[0], _outputs(model, x)[0], atol=1e-6)
+
+
+def test_pruning_in_fit_keeps_what_a_normalisation_looks_at():
+    parts = [layers.Dense(16, "relu"), layers.LayerNormalization(), layers.Dense(4)]
+    model = keras.Sequential([keras.Input((8,)), *parts])
+    x, y = np.random.default_rng(0).random((64, 8)), np.zeros((64, 4))
+    model.compile("sgd", "mse")
+    values = []
+    told = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: values.append(model.predict(x, verbose=0))
+    )
+    prune = keras_snare.MagnitudePruneCallback(0.9, scope="global", remove_dead=True)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[prune, told])
+    np.testing.assert_allclose(model.predict(x, verbose=0), values[-1], atol=1e-5)

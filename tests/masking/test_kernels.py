@@ -126,3 +126,24 @@ def test_masks_apply_by_name_and_refuse_another_network():
         with pytest.raises(keras_snare.InvalidPlanError, match=message):
             keras_snare.Masks({**masks, **wrong}).apply(model)
         assert all(map(np.array_equal, before, model.get_weights()))
+
+
+class OwnNormalization(layers.LayerNormalization):
+    pass
+
+
+class OwnSlope(layers.PReLU):
+    pass
+
+
+class OwnEinsum(layers.EinsumDense):
+    pass
+
+
+def test_classes_of_the_user_keep_what_keras_leaves_alone():
+    inputs = keras.Input((3, 4))
+    tensor = OwnEinsum("abc,cde->abde", (None, 2, 5), bias_axes="de", name="einsum")(inputs)
+    tensor = layers.Reshape((3, 10))(tensor)
+    tensor = OwnNormalization(axis=(1, 2), name="norm")(tensor)
+    model = keras.Model(inputs, OwnSlope(name="slope")(tensor))
+    assert [one.name for one in kernels_of(model)] == ["einsum/kernel"]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_snare.criteria import batches
+from keras_snare.criteria.losses import mean_loss
 from keras_snare.masking.kernels import Kernel
 
 Measured = dict[str, np.ndarray]
@@ -107,6 +108,6 @@ def gradients(model, kernels: list[Kernel], x: Any, y: Any, training: bool = Fal
         values = [(variable, variable.value) for variable in model.variables]
         with keras.StatelessScope(values, collect_losses=True):
             outputs = model(x, training=training)
-            loss = model.compute_loss(x=x, y=y, y_pred=outputs, training=training)
+            loss = mean_loss(model, y, outputs, x=x, training=training)
     found = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return [keras.ops.convert_to_tensor(one) for one in found]
