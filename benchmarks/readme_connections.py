@@ -67,9 +67,35 @@ def _times(network: str, rows: dict[str, Any], found: dict[str, Any]) -> list[st
         if over is None or row["against"] == "tf_keras":
             cells.append("-")
         else:
-            cells.append("yes" if over[1] <= GOAL else "**no**")
+            cells.append(_verdict(over[1] <= GOAL, row["wall_over_plain"][1] <= GOAL))
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _verdict(processor: bool, wall: bool) -> str:
+    if processor == wall:
+        return "yes" if processor else "**no**"
+    return f"{'processor' if processor else 'wall clock'} only"
+
+
+def _beside(course: dict[str, Any]) -> str:
+    """How the arm that prunes as TF-MOT does, each layer by the same share, compares with it."""
+    found = []
+    for asked in sorted({run["asked"] for run in course["runs"]} - {0.0}):
+        means = {
+            arm: statistics.mean(
+                100 * run["test"]
+                for run in course["runs"]
+                if run["arm"] == arm and run["asked"] == asked
+            )
+            for arm in ('scope="layer"', "TF-MOT")
+        }
+        ours, theirs = means.values()
+        found.append(f"{ours - theirs:+.2f} points at {100 * asked:g} %")
+    return (
+        'TF-MOT prunes each layer by the same share, as `scope="layer"` does, which is '
+        f"{', '.join(found)} beside it, by the means."
+    )
 
 
 def _accuracy(network: str, course: dict[str, Any]) -> list[str]:
@@ -93,7 +119,7 @@ def _accuracy(network: str, course: dict[str, Any]) -> list[str]:
             continue
         cells = [[run for run in of_arm if run["asked"] == one] for one in sparsities]
         lines.append(f"| {arm} | " + " | ".join(map(_spread, cells)) + " |")
-    return lines
+    return [*lines, "", _beside(course)]
 
 
 def _spread(runs: list[dict[str, Any]]) -> str:

@@ -150,10 +150,10 @@ def test_no_memory_is_used_for_what_is_only_declared(content):
 
 
 def test_no_memory_is_used_for_a_basis_of_cosines(content):
-    form = keras_snare.layers.DCTDense(3, coefficients=4, name="form")
-    model = keras.Sequential([keras.Input((6,)), form])
+    form = keras_snare.layers.DCTDense(3, coefficients=500, name="form")
+    model = keras.Sequential([keras.Input((600,)), form])
     text = json.dumps(keras.saving.serialize_keras_object(model))
-    wide = text.replace("[null, 6]", "[null, 600000]").replace('"units": 3', '"units": 1')
+    wide = text.replace("[null, 600]", "[null, 600000]").replace('"units": 3', '"units": 1')
     tracemalloc.start()
     try:
         with pytest.raises(CodecError, match="basis of cosines"):
