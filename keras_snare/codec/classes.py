@@ -20,6 +20,9 @@ _DEEPEST = 100
 # A metric may hold the square of a number that it is told, such as of classes.
 _LARGEST_OF_METRIC = 4096
 _MOST_OF_METRICS = 2**25
+# Operations that return a list, by the setting that says how long it is.
+_LISTS = {"ArraySplit": "indices_or_sections", "Split": "indices_or_sections", "Unstack": "num"}
+_LONGEST = 1024
 
 
 def check_classes(configuration: Any) -> None:
@@ -66,6 +69,8 @@ def _check_class(stated: dict[str, Any], metrics: list[int]) -> None:
             "Expected layers and other objects of Keras or of this package, without code. "
             f"Received: {name!r} of {module!r}, registered as {registered!r}."
         )
+    if name in _LISTS:
+        _check_list(stated, _LISTS[name])
     if issubclass(found, keras.Metric):
         largest = _largest(stated)
         if largest > _LARGEST_OF_METRIC:
@@ -83,6 +88,18 @@ def _largest(stated: Any) -> int:
     if isinstance(stated, list):
         return max(map(_largest, stated), default=0)
     return stated if isinstance(stated, int) else 0
+
+
+def _check_list(stated: dict[str, Any], setting: str) -> None:
+    """Checks how many tensors an operation returns, which a short file might make millions."""
+    config = stated.get("config")
+    given = config.get(setting) if isinstance(config, dict) else None
+    count = len(given) if isinstance(given, list) else given
+    if not isinstance(count, int) or not count <= _LONGEST:
+        raise CodecError(
+            f"Expected {stated['class_name']} with `{setting}` of at most {_LONGEST}. Received: "
+            f"{count}. State it, such as keras.ops.unstack(x, num=4)."
+        )
 
 
 def _check_value(stated: dict[str, Any]) -> None:

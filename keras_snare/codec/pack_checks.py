@@ -68,6 +68,11 @@ def check(
             "`data` tell how to round. Received: neither `quality` nor `max_loss`, with which "
             "nothing is rounded. Give one of them, or leave out `data`."
         )
+    if mode != "auto" and max_loss is None and validation_data is None:
+        raise ValueError(
+            f"`mode` says which way `monitor` is better. Received: mode={mode!r}, without data on "
+            "which it would be looked at. Give `validation_data`, or leave it out."
+        )
     if monitor is not None and max_loss is None and validation_data is None:
         raise ValueError(
             f"`monitor` is looked at on `validation_data`. Received: monitor={monitor!r} and none. "

@@ -29,12 +29,7 @@ class Measure:
     def __init__(
         self, model, twin, write: Callable, data: Any, monitor: Any, mode: str, batch_size: int
     ) -> None:
-        twin.compile_from_config(model.get_compile_config())
-        if not twin.compiled:
-            raise UnsupportedModelError(
-                f"Expected a model whose loss and metrics can be stated. Received: {model.name!r}, "
-                "whose cannot. Compile it with those of Keras."
-            )
+        _compile_as(model, twin)
         self._twin, self._write, self._data, self._batch_size = twin, write, data, batch_size
         first = self._figures()
         self.monitor = _monitor(monitor, first)
@@ -135,3 +130,18 @@ def _monitor(name: Any, figures: dict[str, Any]) -> str:
             f"{', '.join(figures)}."
         )
     return found
+
+
+def _compile_as(model, twin) -> None:
+    """Compiles a model as another one is, by what that states."""
+    reason = ""
+    try:
+        twin.compile_from_config(model.get_compile_config())
+    except Exception as error:  # Keras, or a class of the user's, may fail in any way.
+        reason = f" ({' '.join(str(error).split())[:200]})"
+    if reason or not twin.compiled:
+        raise UnsupportedModelError(
+            f"Expected a model whose loss and metrics can be stated. Received: {model.name!r}, "
+            f"whose cannot{reason}. Register functions and classes of yours with "
+            "keras.saving.register_keras_serializable(), or compile the model with those of Keras."
+        )

@@ -150,6 +150,7 @@ def test_rounding_makes_errors_good():
         ({"quality": 40, "monitor": "accuracy"}, "validation_data"),
         ({"max_loss": 0.1, "monitor": "auc", "data": True}, "Known: "),
         ({"max_loss": 0.1, "mode": "up", "data": True}, "`mode` is one of"),
+        ({"quality": 40, "mode": "min"}, "without data on"),
     ],
 )
 def test_wrong_use_is_refused(dense, pictures, arguments, message, tmp_path):
@@ -167,6 +168,23 @@ def test_models_that_are_not_compiled_or_tie_examples_are_refused(pictures, tmp_
     model.compile("sgd", _tied)
     with pytest.raises(UnsupportedModelError, match="examples"):
         pack(model, tmp_path / "model.snare", quality=40, data=data)
+
+
+def _own_loss(expected, found):
+    return keras.ops.mean(keras.ops.square(expected - found))
+
+
+def test_a_loss_that_cannot_be_stated_is_refused_before_anything_is_written(pictures, tmp_path):
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(1)])
+    data = pictures[0], pictures[1][:, None].astype("float32")
+    model.compile("sgd", _own_loss)
+    with pytest.raises(UnsupportedModelError, match="register_keras_serializable"):
+        pack(model, tmp_path / "model.snare", quality=40, validation_data=data)
+    assert not list(tmp_path.iterdir())
+
+    with keras.saving.custom_object_scope({"_own_loss": _own_loss}):
+        report = pack(model, tmp_path / "model.snare", quality=40, validation_data=data)
+    assert report.value == pytest.approx(report.reference, rel=0.2)
 
 
 def _twice_named() -> keras.Model:

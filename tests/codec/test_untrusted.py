@@ -175,3 +175,27 @@ def test_limits_and_foreign_files_are_told(content, tmp_path):
         unpack(tmp_path / "model.snare", max_numbers=0)
     with pytest.raises(FileNotFoundError):
         unpack(tmp_path / "model.snare")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_configured('"indices_or_sections":2', '"indices_or_sections":1000000'), "at most 1024"),
+        (
+            _configured('"indices_or_sections":2', '"indices_or_sections":' + str([1] * 2000)),
+            "2000",
+        ),
+        (_configured('"num":4', '"num":9999'), "Unstack with `num`"),
+        (_configured('"num":4', '"num":null'), "Received: None"),
+    ],
+)
+def test_lists_without_end_are_refused(change, message, tmp_path):
+    inputs = keras.Input((4, 3))
+    parts = keras.ops.split(inputs, 2, axis=1)
+    rows = keras.ops.unstack(inputs, num=4, axis=1)
+    model = keras.Model(inputs, [keras.layers.Dense(2)(parts[1]), rows[0]])
+    keras_snare.pack(model, tmp_path / "split.snare")
+    whole = (tmp_path / "split.snare").read_bytes()
+    assert _ends_well(whole)
+    with pytest.raises(CodecError, match=message):
+        unpacked(with_configuration(whole, change), MOST)
