@@ -87,7 +87,7 @@ MLP = Case(
         ("Dynamic Network Surgery, 2016", 56, 1.99),
         ("sparse variational dropout, 2017", 68, 1.92),
     ],
-    Recipe((54.0,), 15, 40, 20, 1e-3),
+    Recipe((30.0, 54.0, 75.0, 110.0), 15, 40, 20, 1e-3),
 )
 CASES = {
     "LeNet-300-100": MLP,
