@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_snare.codec.grids import grids_of
+from keras_snare.codec.transforms import MAX_LENGTH
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import trace
 from keras_snare.layers.cosines import Grid
@@ -93,6 +94,12 @@ def _check_names(places: list[Place], model, given: Mapping[str, Grid]) -> None:
             "`grids` are those of kernels that are trained for few bytes. Received: "
             f"{others[0]!r}. Known: {', '.join(names)}."
         )
+    for name, grid in given.items():
+        if max(grid[:2]) > MAX_LENGTH:
+            raise ValueError(
+                f"`grids` have lines of at most {MAX_LENGTH} places, of which a file gives the "
+                f"cosines back exactly. Received: {tuple(grid)} for {name!r}. Leave it out."
+            )
 
 
 def _readers_of_pixels(model) -> set[int]:

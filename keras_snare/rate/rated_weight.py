@@ -123,8 +123,9 @@ class RatedWeight:
         shown = ops.cast(self.variable.value, "float32")
         found = self._in_basis(shown)
         step = self._rounded_step()
-        moved = ops.abs(found - step * ops.round(self.latent.value / step)) > _NEARLY * step
-        self.latent.assign(ops.where(moved, found, self.latent.value))
+        near = ops.abs(found - step * ops.round(self.latent.value / step)) <= _NEARLY * step
+        # What is not a number is near to nothing.
+        self.latent.assign(ops.where(near, self.latent.value, found))
 
     def _first_step(self, numbers: Any, coding: Coding | None) -> float:
         if coding is not None and (coding.transform == "dct") == self.place.cosines:

@@ -236,3 +236,20 @@ def test_averaged_weights_are_refused():
 def test_arguments_are_checked(settings, error, message):
     with pytest.raises(error, match=message):
         RateCallback(**settings)
+
+
+def test_weights_that_end_not_finite_warn_and_give_no_codings(tmp_path):
+    model, rate = network(), RateCallback(path=tmp_path / "model.snare")
+    broken = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: model.weights[0].assign(
+            np.full(model.weights[0].shape, np.nan)
+        )
+    )
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", UserWarning)
+        fit(model, rate, broken)
+    told = [str(one.message) for one in found if one.category is UserWarning]
+    assert any("weights that are not finite" in one for one in told)
+    assert (rate.codings, rate.report) == (None, None)
+    assert list(tmp_path.iterdir()) == []
+    assert leftovers(model) == []

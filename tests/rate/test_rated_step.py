@@ -135,3 +135,11 @@ def test_exact_numbers_stay_while_the_optimizer_stands_still():
         np.testing.assert_allclose(value, stored, atol=1e-5)
     assert float(ops.sum(weights[0].bits())) > 0
     step.detach()
+
+
+def test_lines_that_no_file_gives_back_are_refused():
+    model = keras.Sequential([keras.Input((5000,)), keras.layers.Dense(1, name="long")])
+    path = model.get_layer("long").kernel.path
+    with pytest.raises(ValueError, match="lines of at most 4096 places"):
+        places_of(model, None, {path: (5000,)})
+    assert [one.basis for one in places_of(model, None, {path: (50, 100)})] == [(50, 100), None]
