@@ -181,6 +181,44 @@ def test_integer_file_has_as_few_values(tmp_path):
             assert not values[~masks[name].T].any()
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
+def test_weights_that_are_not_finite_are_refused(number):
+    model = network()
+    weights = model.get_weights()
+    weights[2][1, 2] = number
+    model.set_weights(weights)
+    with pytest.raises(ValueError, match=r"Received: NaN or infinity in b/kernel\. Load"):
+        cluster_weights(model, 4)
+    for own, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(own, expected)
+    cluster_weights(model, 4, layers="a")
+
+    class Breaks(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.set_weights(weights)
+
+    model = network()
+    with pytest.raises(ValueError, match="infinity in b/kernel"):
+        model.fit(
+            X, Y, epochs=3, verbose=0, callbacks=[ClusterCallback(4, start_epoch=1), Breaks()]
+        )
+    for own, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(own, expected)
+    assert leftovers(model) == []
+
+
+def test_fit_that_stops_before_clusters_says_so():
+    model = network()
+    cluster = ClusterCallback(4, start_epoch=2)
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", True)
+    )
+    with pytest.warns(UserWarning, match="fit ended before epoch 2, the first to be clustered"):
+        model.fit(X, Y, epochs=4, verbose=0, callbacks=[cluster, stop])
+    assert cluster.codebooks is None
+    assert leftovers(model) == []
+
+
 class Stops(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         raise KeyboardInterrupt
