@@ -36,7 +36,9 @@ def quantize_aware_train(
     *,
     epochs: int = 1,
     batch_size: int = 32,
+    steps_per_epoch: int | None = None,
     validation_data: Any = None,
+    validation_steps: int | None = None,
     callbacks: Iterable[Any] | None = (),
     verbose: int | str = "auto",
     optimizer: Any = None,
@@ -63,7 +65,13 @@ def quantize_aware_train(
             keras.utils.PyDataset of such batches.
         epochs: int, epochs of training.
         batch_size: int, examples of a step, where `data` are arrays.
+        steps_per_epoch: int or None, steps of an epoch; a tf.data.Dataset is gone on with in the
+            next, and begun anew at its end. None reads the data to their end in every epoch, also
+            where nothing tells their length beforehand, as with `from_generator`: without an end,
+            training would have none. A tf.data.Dataset that says that it has none needs the number.
         validation_data: the same as `data`, for the figures of each epoch.
+        validation_steps: int or None, how many batches of `validation_data` are read, from their
+            beginning in every epoch; None reads them to their end.
         callbacks: callbacks of tf_keras, or None.
         verbose: as in `fit`.
         optimizer: optimizer of Keras 3 or tf_keras, or its name; None has one like that of the
@@ -107,9 +115,8 @@ def quantize_aware_train(
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
     recorded_graph(model)
-    given, others = fed(model, data), None
-    if validation_data is not None:
-        others = tuple(fed(model, validation_data, "validation_data").values())
+    steps = {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
+    given = _fed(model, data, validation_data, batch_size, steps)
     shown = data[0] if isinstance(data, tuple) else data
     shown = shown if representative_data is None else representative_data
     batches = representative_batches(model, shown)
@@ -123,7 +130,6 @@ def quantize_aware_train(
         **given,
         batch_size=batch_size if isinstance(data, tuple) else None,
         epochs=epochs,
-        validation_data=others[0] if others and len(others) == 1 else others,
         callbacks=list(callbacks or ()),
         verbose=verbose,
     )
@@ -133,6 +139,21 @@ def quantize_aware_train(
     if path is not None:
         write_whole(path, integer_file(quantized, batches, input_type, output_type))
     return quantized
+
+
+def _fed(
+    model, data: Any, validation_data: Any, batch_size: int, steps: dict[str, int | None]
+) -> dict[str, Any]:
+    """Data, and how much of them is read, as arguments of `fit` of tf_keras."""
+    for name, count in steps.items():
+        check_count(name, count, optional=True)
+    one, other = steps
+    found: dict[str, Any] = fed(model, data, "data", steps[one], one, batch_size)
+    if validation_data is not None:
+        given = fed(model, validation_data, "validation_data", steps[other], other, batch_size)
+        parts = tuple(given.values())
+        found["validation_data"] = parts[0] if len(parts) == 1 else parts
+    return {**found, **steps}
 
 
 def _quantized(model, options: _Options) -> tuple[TfKerasTwin, Any]:
