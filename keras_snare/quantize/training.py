@@ -15,7 +15,13 @@ from keras_snare.quantize.compiling import compile_like
 from keras_snare.quantize.environment import tf_mot
 from keras_snare.quantize.feeding import fed
 from keras_snare.quantize.integer_file import integer_file
-from keras_snare.quantize.options import check_options, check_path, warn_of_late
+from keras_snare.quantize.options import (
+    check_options,
+    check_path,
+    quantizers_given,
+    warn_of_late,
+    warn_of_zeros,
+)
 from keras_snare.quantize.representative import check_enough, representative_batches
 from keras_snare.quantize.twin import TfKerasTwin
 
@@ -58,6 +64,13 @@ def quantize_aware_train(
     in the `fit` that you have. The model's twin in tf_keras is quantized by TF-MOT and trained
     there; then the trained weights are put into the model's own variables. The optimizer of the
     model does not move.
+
+    TF-MOT's default scheme loses the zeros of a sparse model, of which a warning tells, and the few
+    values of a clustered one; its schemes Default8BitPrunePreserveQuantizeScheme and
+    Default8BitClusterPreserveQuantizeScheme, of `tfmot.experimental.combine`, keep them.
+
+    There is no `engine` here: that of Keras alone computes on TensorFlow only, where
+    `QuantizeAwareCallback(engine="keras")` has it in the `fit` of the model.
 
     Args:
         model: a built Sequential or functional model in float32, on any backend of Keras 3.
@@ -122,10 +135,11 @@ def quantize_aware_train(
     batches = representative_batches(model, shown)
     check_enough(batches, model.inputs[0].shape[0] or 1)
     twin, quantized = _quantized(model, options)
+    warn_of_zeros(model, scheme)
     compile_like(model, quantized, optimizer, loss, metrics)
     calibrate(quantized, batches)
     if path is not None:  # What the converter refuses is not worth the training.
-        integer_file(quantized, batches, input_type, output_type)
+        _file(quantized, batches, options)
     quantized.fit(
         **given,
         batch_size=batch_size if isinstance(data, tuple) else None,
@@ -137,7 +151,7 @@ def quantize_aware_train(
     follow_weights(quantized, batches[0])
     twin.write_back(quantized)
     if path is not None:
-        write_whole(path, integer_file(quantized, batches, input_type, output_type))
+        write_whole(path, _file(quantized, batches, options))
     return quantized
 
 
@@ -154,6 +168,11 @@ def _fed(
         parts = tuple(given.values())
         found["validation_data"] = parts[0] if len(parts) == 1 else parts
     return {**found, **steps}
+
+
+def _file(quantized: Any, batches: list, options: _Options) -> bytes:
+    types = options.input_type, options.output_type
+    return integer_file(quantized, batches, *types, given=quantizers_given(options))
 
 
 def _quantized(model, options: _Options) -> tuple[TfKerasTwin, Any]:

@@ -181,6 +181,28 @@ def test_integer_file_has_as_few_values(tmp_path):
             assert not values[~masks[name].T].any()
 
 
+@pytest.mark.parametrize("engine", [pytest.param("tfmot", marks=pytest.mark.slow), "keras"])
+def test_integer_file_of_a_convolution_has_as_few_values_per_channel(engine, tmp_path):
+    from keras_snare.quantize.interpreter import interpreter_of
+
+    keras.utils.set_random_seed(0)
+    conv = layers.Conv2D(5, 3, activation="relu", name="conv")
+    model = models.chain((6, 6, 2), conv, layers.Flatten(), layers.Dense(3, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, path = RANDOM.normal(size=(48, 6, 6, 2)).astype("float32"), tmp_path / "model.tflite"
+    quantize = keras_snare.QuantizeAwareCallback(1, path=path, engine=engine)
+    model.fit(x, Y, epochs=3, verbose=0, callbacks=[ClusterCallback(4), quantize])
+    interpreter = interpreter_of(path.read_bytes())
+    shapes = {tuple(one["shape"]): one["index"] for one in interpreter.get_tensor_details()}
+    stored, kernel = interpreter.get_tensor(shapes[5, 3, 3, 2]), np.asarray(conv.kernel)
+    assert len(np.unique(kernel)) == 4
+    for at, channel in enumerate(stored):
+        own = kernel[..., at]
+        for value in np.unique(own):
+            assert len(np.unique(channel[own == value])) == 1
+        assert 2 <= len(np.unique(channel)) <= 4
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
 def test_weights_that_are_not_finite_are_refused(number):
     model = network()

@@ -266,7 +266,7 @@ def test_interrupted_training_leaves_the_model_alone(tmp_path):
 
 
 def test_file_that_is_refused_does_not_cost_the_training(tmp_path, monkeypatch):
-    def once(*_):
+    def once(*_, **__):
         if calls:
             raise keras_snare.UnsupportedModelError("no file")
         calls.append(1)
