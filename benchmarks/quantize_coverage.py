@@ -26,6 +26,7 @@ from keras_snare.quantize import to_tf_keras
 from keras_snare.quantize.environment import tf_mot
 
 CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")
+LIMIT = 1e-5  # as the page says
 HEADING = "## To tf_keras, for TF-MOT"
 
 
@@ -84,6 +85,7 @@ def page(results: dict[str, Any]) -> str:
         "`benchmarks/results/quantize_coverage.json`. The same models, and the three networks of",
         "MLPerf Tiny as their authors trained them, rebuilt by `keras_snare.quantize.to_tf_keras`.",
         "*Difference* is the greatest one of any output, also relative to the greatest output.",
+        _limits(results["models"]),
         "*TF-MOT* tells whether `quantize_model` takes the result by its default 8-bit scheme;",
         "where it does, all weights were found again in what it made.",
         "",
@@ -106,6 +108,23 @@ def page(results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {one}" for name, one in results["versions"].items())
     lines += ["", f"On {results['machine']['processors']} processors. Versions: {versions}.", ""]
     return "\n".join(lines)
+
+
+def _limits(models: dict[str, Any]) -> str:
+    """How the differences lie to the limit."""
+    built = {name: one for name, one in models.items() if "refused" not in one}
+    above = [name for name, one in built.items() if one["difference"] > LIMIT]
+    relative = {
+        name: one["difference"] / max(one["greatest_output"], 1.0) for name, one in built.items()
+    }
+    missed = [name for name, one in relative.items() if one > LIMIT]
+    return "\n".join(
+        [
+            "The limit is 1e-5, relative to the greatest output where that is larger than 1.",
+            f"Above it: {', '.join(missed) or 'none'}. Above 1e-5 in absolute terms, with outputs",
+            f"larger than 1: {', '.join(above) or 'none'}.",
+        ]
+    )
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+AFTER, AWARE = "int8 after training", "int8 in training, "
+LIMIT = 0.3
+# Accuracies are whole numbers of images, and their differences lie on the limit at times.
+ROUNDING = 1e-9
+
 TEXT = """Each network is trained in float, then for {epochs} epochs more from the same weights, on
 the same batches and with the same falling learning rate: in float, with TF-MOT's quantization in
 the same `fit` (`QuantizeAwareCallback`), and with that of Keras alone (`engine="keras"`). What went
@@ -28,15 +33,75 @@ def quantization_lines(found: dict[str, Any]) -> list[str]:
             "|" + "---|" * 7,
         ]
         lines += [_row(row, case) for row in case["median"]]
+    lines += ["", _conclusion(found)]
     versions = next(iter(found.values()))["versions"]
     told = ", ".join(f"{name} {one}" for name, one in versions.items())
     return [*lines, "", f"Versions: {told}."]
 
 
+def _conclusion(found: dict[str, Any]) -> str:
+    """How far training for integers is from float, and what it wins over rounding afterwards."""
+    gaps = {
+        (name, row): _gaps(row, case)
+        for name, case in found.items()
+        for row in case["median"]
+        if row != "float"
+    }
+    aware = {key: ones for key, ones in gaps.items() if key[1].startswith(AWARE)}
+    means = {key: sum(ones) / len(ones) for key, ones in gaps.items()}
+    medians = {
+        (name, row): 100
+        * (found[name]["median"][row]["test"] - found[name]["median"]["float"]["test"])
+        for name, row in aware
+    }
+    seeds = [
+        f"{name}, {row.removeprefix(AWARE)}, seed {run['seed']} ({gap:+.2f})"
+        for (name, row), ones in aware.items()
+        for run, gap in zip(found[name]["runs"], ones, strict=True)
+        if gap < -LIMIT - ROUNDING
+    ]
+    return " ".join(
+        [
+            f"Trained for integers, networks are to be within {LIMIT} points of float.",
+            f"By the mean over the seeds, {_beyond({key: means[key] for key in aware})}.",
+            f"By the medians, {_beyond(medians)}.",
+            f"Single seeds beyond: {'; '.join(seeds) or 'none'}.",
+            _after_training(means),
+        ]
+    )
+
+
+def _beyond(gaps: dict[tuple[str, str], float]) -> str:
+    """Which networks lie further below float than the limit."""
+    ones = [
+        f"{name}, {row.removeprefix(AWARE)} ({gap:+.2f})"
+        for (name, row), gap in gaps.items()
+        if gap < -LIMIT - ROUNDING
+    ]
+    count = f"{len(gaps) - len(ones)} of {len(gaps)} are"
+    return f"{count}, and not {'; '.join(ones)}" if ones else count
+
+
+def _after_training(means: dict[tuple[str, str], float]) -> str:
+    """Where rounding after training loses most, and whether training for it loses less there."""
+    name, gap = min(
+        ((name, gap) for (name, row), gap in means.items() if row == AFTER), key=lambda one: one[1]
+    )
+    there = {row: one for (other, row), one in means.items() if other == name and row != AFTER}
+    told = ", ".join(f"{row.removeprefix(AWARE)} {one:+.2f}" for row, one in there.items())
+    wins = [row.removeprefix(AWARE) for row, one in there.items() if one > gap + ROUNDING]
+    verdict = f"it wins there by {' and '.join(wins)}" if wins else "it wins nothing there"
+    return (
+        f"The greatest mean loss by rounding after training is that of {name} ({gap:+.2f}); "
+        f"training for integers has {told} for it: {verdict}."
+    )
+
+
 FOUR_BITS = """The same with kernels of convolutions and dense layers in 4 bits, by TF-MOT's
 quantizers. "After training" is the network trained in float, wrapped and calibrated. LiteRT's
-converter makes 8 bits of these 4, so that the networks are evaluated as TF-MOT has them. Test
-accuracy, per cent, seed by seed, its median, and the mean difference from float in points."""
+converter makes 8 bits of these 4, so that the networks are evaluated as TF-MOT has them. Kernels of
+depthwise convolutions stay in 8 bits. Test accuracy, per cent, seed by seed, its median, and the
+mean difference from float in points."""
 
 
 def four_bit_lines(found: dict[str, Any]) -> list[str]:
@@ -54,10 +119,16 @@ def four_bit_lines(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _gaps(name: str, case: dict[str, Any]) -> list[float]:
+    """Points of test accuracy above the network in float, seed by seed."""
+    rows = [run["rows"] for run in case["runs"]]
+    return [100 * (one[name]["test"] - one["float"]["test"]) for one in rows]
+
+
 def _from_float(name: str, case: dict[str, Any]) -> str:
-    """Points of test accuracy above the network in float, the mean over the seeds."""
-    gaps = [run["rows"][name]["test"] - run["rows"]["float"]["test"] for run in case["runs"]]
-    return "" if name == "float" else f"{100 * sum(gaps) / len(gaps):+.2f}"
+    """The mean of them."""
+    gaps = _gaps(name, case)
+    return "" if name == "float" else f"{sum(gaps) / len(gaps):+.2f}"
 
 
 def _row(name: str, case: dict[str, Any]) -> str:

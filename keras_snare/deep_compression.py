@@ -1,15 +1,37 @@
 """`deep_compress`: prune, share weights, code by likelihood; a trained model in a small file."""
 
 import os
+from contextlib import suppress
 from typing import Any
 
+import keras
+
 from keras_snare.arguments import check_count
-from keras_snare.callbacks import ClusterCallback, HoldMasksCallback, MagnitudePruneCallback
+from keras_snare.callbacks import (
+    ClusterCallback,
+    DistillationCallback,
+    HoldMasksCallback,
+    MagnitudePruneCallback,
+    QuantizeAwareCallback,
+    RateCallback,
+)
+from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.clustering import cluster_weights
+from keras_snare.clustering.codebooks import check_finite
 from keras_snare.codec import check_packable, pack
 from keras_snare.criteria import check_data
-from keras_snare.masking import sparsify
+from keras_snare.masking import Masks, sparsify
 from keras_snare.report import PackReport
+
+# What these check as a training begins is all that they do then.
+_JUDGED = (
+    ClusterCallback,
+    DistillationCallback,
+    PruningCallback,
+    QuantizeAwareCallback,
+    RateCallback,
+    keras.callbacks.EarlyStopping,
+)
 
 
 def deep_compress(
@@ -35,7 +57,8 @@ def deep_compress(
         data: `(x, y)`, a tf.data.Dataset or a keras.utils.PyDataset to train on; None for no
             training, after which few connections can go before accuracy does.
         sparsity: float between 0 and 1, share of the connections that is pruned.
-        clusters: int, values that the weights of a kernel share, 2 or more; zero is one beside.
+        clusters: int, values that the weights of a kernel share, 2 or more; the zero of pruned
+            connections is one of them.
         epochs: int, 2 or more, epochs of each of the two trainings.
         layers: names, regular expressions, layer classes, or a predicate on layers; None for all.
         **fit: further arguments of `model.fit`, such as `validation_data`, `batch_size`, `verbose`
@@ -45,9 +68,12 @@ def deep_compress(
         `PackReport`, which prints as a table.
 
     Raises:
-        TypeError, ValueError: when an argument is out of range; nothing has changed then.
+        TypeError, ValueError: when an argument is out of range, one of the two trainings would
+            refuse another callback, or weights are not finite; nothing has changed then. Where the
+            first training leads to weights that are not finite, the model holds these.
         UnsupportedModelError: when the model could not be built again from a file, or has no
-            kernels; nothing has changed then.
+            kernels, or is to be trained on another backend than TensorFlow; nothing has changed
+            then.
         ImportError: when the package constriction is missing; nothing has changed then.
         OSError: when the file cannot be written.
 
@@ -65,6 +91,7 @@ def deep_compress(
     prune = MagnitudePruneCallback(sparsity, layers=layers)
     cluster = ClusterCallback(clusters, layers=layers)
     check_count("epochs", epochs)
+    check_finite(model, layers)
     if data is None:
         _check_untrained(fit)
         sparsify(model, sparsity, layers=layers)
@@ -75,16 +102,48 @@ def deep_compress(
             "`epochs` is 2 or more: connections go before the last epoch. Received: epochs=1"
         )
     check_data(data, "data", True)
+    _check_second(model, data, epochs, fit, cluster)
     _train(model, data, epochs, fit, prune)
     assert prune.masks is not None, "a fit that ends has masks"
     _train(model, data, epochs, fit, HoldMasksCallback(prune.masks), cluster)
     return pack(model, path)
 
 
-def _train(model, data: Any, epochs: int, fit: dict[str, Any], *own: Any) -> None:
+class _ChecksPassedError(Exception):
+    """Ends a `fit` whose callbacks have all agreed to it."""
+
+
+class _EndsBeforeTraining(keras.callbacks.Callback):
+    """Stands behind the callbacks whose checks are wanted."""
+
+    def on_train_begin(self, logs=None):
+        raise _ChecksPassedError
+
+
+def _check_second(
+    model, data: Any, epochs: int, fit: dict[str, Any], cluster: ClusterCallback
+) -> None:
+    """Begins the second training, and ends it before its first step.
+
+    Callbacks that are not known to leave everything as it is so early are left out.
+
+    Raises:
+        Exception: what a callback raises that does not suit.
+    """
+    judged = [one for one in _others(fit) if isinstance(one, _JUDGED)]
+    arguments = {**fit, "callbacks": [*judged, _EndsBeforeTraining()], "verbose": 0}
+    hold = HoldMasksCallback(Masks.of(model, cluster.layers))
+    with suppress(_ChecksPassedError):
+        _train(model, data, epochs, arguments, hold, cluster)
+
+
+def _others(fit: dict[str, Any]) -> list[Any]:
     others = fit.get("callbacks") or []
-    others = others if isinstance(others, (list, tuple)) else [others]
-    arguments = {**fit, "epochs": epochs, "callbacks": [*own, *others]}
+    return list(others) if isinstance(others, (list, tuple)) else [others]
+
+
+def _train(model, data: Any, epochs: int, fit: dict[str, Any], *own: Any) -> None:
+    arguments = {**fit, "epochs": epochs, "callbacks": [*own, *_others(fit)]}
     model.fit(*(data if isinstance(data, (tuple, list)) else (data,)), **arguments)
 
 

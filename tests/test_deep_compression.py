@@ -31,7 +31,7 @@ def copied(model):
 
 
 def values(model):
-    return [np.unique(one[one != 0]) for one in model.get_weights() if one.ndim > 1]
+    return [np.unique(one) for one in model.get_weights() if one.ndim > 1]
 
 
 def test_pruned_clustered_and_packed(trained, tmp_path):
@@ -42,7 +42,8 @@ def test_pruned_clustered_and_packed(trained, tmp_path):
     )
     assert model.evaluate(X_VAL, Y_VAL, verbose=0)[1] > before - 0.05
     assert keras_snare.Masks.of(model).sparsity == pytest.approx(0.8, abs=0.01)
-    assert max(map(len, values(model))) <= 8
+    assert [len(one) for one in values(model)] == [8, 8]
+    assert all(0 in one for one in values(model))
     again = keras_snare.unpack(path)
     for found, expected in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -54,7 +55,8 @@ def test_without_training(trained, tmp_path):
     model = copied(trained)
     keras_snare.deep_compress(model, tmp_path / "small.snare", sparsity=0.5, clusters=4)
     assert keras_snare.Masks.of(model).sparsity == pytest.approx(0.5, abs=0.01)
-    assert max(map(len, values(model))) <= 4
+    assert [len(one) for one in values(model)] == [4, 4]
+    assert all(0 in one for one in values(model))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,14 @@ def test_without_training(trained, tmp_path):
         ({"verbose": 0}, "Arguments of `fit` are for a training"),
         ({"data": (X, Y[:5])}, "data"),
         ({"path": "missing/small.snare"}, "The folder of `path` exists"),
+        (
+            {"data": (X, Y), "callbacks": [keras_snare.RateCallback()]},
+            "RateCallback with ClusterCallback. Call fit twice",
+        ),
+        (
+            {"data": (X, Y), "callbacks": keras_snare.HoldMasksCallback(keras_snare.Masks({}))},
+            "One callback at a time can prune",
+        ),
     ],
     ids=lambda one: str(one)[:12],
 )
@@ -76,3 +86,34 @@ def test_wrong_use_changes_nothing(trained, tmp_path, arguments, message):
     for now, was in zip(model.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(now, was)
     assert list(tmp_path.iterdir()) == []
+
+
+class Counts(keras.callbacks.Callback):
+    begun = epochs = 0
+
+    def on_train_begin(self, logs=None):
+        self.begun += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs += 1
+
+
+def test_other_callbacks_see_two_trainings(trained, tmp_path):
+    counts = Counts()
+    stop = keras.callbacks.EarlyStopping("loss", patience=5)
+    keras_snare.deep_compress(
+        copied(trained), tmp_path / "m.snare", (X, Y), epochs=2, callbacks=[counts, stop], verbose=0
+    )
+    assert (counts.begun, counts.epochs) == (2, 4)
+
+
+@pytest.mark.parametrize("data", [None, (X, Y)], ids=["at once", "trained"])
+def test_weights_that_are_not_finite_are_refused_before_anything_changes(trained, data, tmp_path):
+    model = copied(trained)
+    kernel = model.layers[-1].kernel
+    kernel.assign(np.where(np.eye(48, 10) > 0, np.inf, kernel))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"finite weights.*infinity in dense_1/kernel"):
+        keras_snare.deep_compress(model, tmp_path / "small.snare", data)
+    for now, was in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, was)

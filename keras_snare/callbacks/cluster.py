@@ -1,5 +1,6 @@
 """`ClusterCallback`: training with few different weights."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -35,12 +36,14 @@ class ClusterCallback(keras.callbacks.Callback):
         layers: names, regular expressions, layer classes, or a predicate on layers; None for all.
 
     Attributes:
-        codebooks: `Codebooks` of the trained model, after `fit`; None before.
+        codebooks: `Codebooks` of the trained model, after `fit`; None before, and when `fit` was
+            stopped before `start_epoch`, of which a warning tells.
 
     Raises:
         ValueError, TypeError: for arguments out of range; from `fit`, before any training, when
             another callback changes the network or brings back weights of an earlier epoch, or
-            `fit` ends before `start_epoch`.
+            `fit` ends before `start_epoch`; at `start_epoch`, when training has led to weights
+            that are not finite, which stay as they are.
         UnsupportedModelError: from `fit`, before any training, when the model is not built or has
             no kernels, or the backend is not TensorFlow.
 
@@ -103,6 +106,13 @@ class ClusterCallback(keras.callbacks.Callback):
         if self._step is not None:
             # Averages over the weights of epochs before may have been put in.
             self.codebooks = self._step.end()
+        else:
+            warnings.warn(
+                f"fit ended before epoch {self.start_epoch}, the first to be clustered: nothing "
+                "was. Begin earlier, or stop later.",
+                UserWarning,
+                stacklevel=2,
+            )
         self._tidy_up()
 
     def _tidy_up(self) -> None:

@@ -10,6 +10,7 @@ from keras_snare.callbacks.quantize_checks import check_arguments
 from keras_snare.callbacks.quantize_run import QuantizeRun
 from keras_snare.files import write_whole
 from keras_snare.quantize.integer_file import integer_file
+from keras_snare.quantize.options import quantizers_given
 from keras_snare.quantize.representative import check_enough
 
 
@@ -171,10 +172,9 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
                 "Call model.fit(callbacks=[...]) with it first."
             )
         check_enough(self._batches, self.quantized_model.inputs[0].shape[0] or 1)
-        write_whole(
-            path,
-            integer_file(self.quantized_model, self._batches, self.input_type, self.output_type),
-        )
+        types, given = (self.input_type, self.output_type), quantizers_given(self)
+        content = integer_file(self.quantized_model, self._batches, *types, given=given)
+        write_whole(path, content)
 
     def _running(self) -> QuantizeRun:
         assert self._run is not None, "on_train_begin comes first"

@@ -12,6 +12,7 @@ from keras_snare.callbacks.lottery import LotteryTicketCallback
 from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.callbacks.snare import SnareCallback
+from keras_snare.callbacks.spectral import SpectralPruneCallback
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.engines import check_engine
 from keras_snare.quantize.options import check_options, check_path
@@ -114,10 +115,11 @@ def _check_other(settings: Any, one: Any) -> None:
         raise ValueError(
             "One QuantizeAwareCallback can quantize a fit. Received: two. Leave one out."
         )
+    reforms = isinstance(one, (LotteryTicketCallback, SpectralPruneCallback))
     removes = getattr(one, "structured", False) or getattr(one, "remove_dead", False)
     if isinstance(one, SnareCallback):
         _check_search(one)
-    elif isinstance(one, LotteryTicketCallback) or (isinstance(one, PruningCallback) and removes):
+    elif reforms or (isinstance(one, PruningCallback) and removes):
         raise ValueError(
             "Expected a network that keeps its form while it is quantized. Received: "
             f"QuantizeAwareCallback together with {name}, which changes it. Call fit twice: first "

@@ -15,7 +15,7 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import recorded_graph
 from keras_snare.quantize.engines import quantized_by
 from keras_snare.quantize.integer_file import integer_file
-from keras_snare.quantize.options import warn_of_late
+from keras_snare.quantize.options import quantizers_given, warn_of_late
 from keras_snare.quantize.representative import (
     BATCHES,
     check_enough,
@@ -125,7 +125,8 @@ class QuantizeRun:
         if settings.path is not None:
             batches = self._batches or [random_batch(self.model)]
             aware.calibrate(batches)
-            integer_file(aware.quantized, batches, settings.input_type, settings.output_type)
+            types = settings.input_type, settings.output_type
+            integer_file(aware.quantized, batches, *types, given=quantizers_given(settings))
 
     def _quantized(self) -> StandIn:
         settings = self.settings

@@ -84,7 +84,8 @@ def cluster_weights(model, clusters: int = 16, *, layers: Any = None) -> Codeboo
         `Codebooks` of the kernels.
 
     Raises:
-        ValueError, TypeError: for arguments out of range; nothing has changed then.
+        ValueError, TypeError: for arguments out of range, or weights that are not finite; nothing
+            has changed then.
         UnsupportedModelError: when the model is not built, or has no kernels; nothing has changed.
 
     Example:
@@ -99,6 +100,7 @@ def cluster_weights(model, clusters: int = 16, *, layers: Any = None) -> Codeboo
     """
     check_clusters(clusters)
     check_layers(layers)
+    check_finite(model, layers)
     found = {one.name: _codebook(values_of(one), clusters) for one in kernels_of(model, layers)}
     for kernel in kernels_of(model, layers):
         kernel.variable.assign(found[kernel.name].weights)
@@ -114,6 +116,21 @@ def check_clusters(clusters: Any) -> None:
     check_count("clusters", clusters)
     if clusters < 2:
         raise ValueError(f"`clusters` is an integer, 2 or more. Received: clusters={clusters!r}")
+
+
+def check_finite(model, layers: Any = None) -> None:
+    """Checks the weights that are to be clustered.
+
+    Raises:
+        ValueError: when one is NaN or infinite, which is near to no value.
+        UnsupportedModelError: when the model is not built, or has no kernels.
+    """
+    for kernel in kernels_of(model, layers):
+        if not np.isfinite(values_of(kernel).astype("float64")).all():
+            raise ValueError(
+                f"Expected finite weights to cluster. Received: NaN or infinity in {kernel.name}. "
+                "Load weights from before, or train with a lower learning rate."
+            )
 
 
 def values_of(kernel: Kernel) -> np.ndarray:

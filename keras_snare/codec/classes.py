@@ -133,5 +133,7 @@ def _of_keras(module: Any, name: Any) -> Any:
     )
     if not isinstance(found, type) or not issubclass(found, kinds):
         return None
-    refused = any(one.__name__ in _REFUSED for one in found.__mro__)
+    # What every layer descends from is no wrapper: on JAX, one of these is called JaxLayer too.
+    own = set(found.__mro__) - set(keras.Layer.__mro__)
+    refused = any(one.__name__ in _REFUSED for one in own)
     return found if found.__module__.startswith("keras.") and not refused else None

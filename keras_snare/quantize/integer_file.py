@@ -19,9 +19,16 @@ _CURE = (
     "Give representative_data like those that the model is trained on, or take "
     "QuantizeAwareCallback(engine='keras'), which rounds other layers."
 )
+_USUAL = "or an unusual activation, such as elu."
+_GIVEN = (
+    "or change the quantizers that `configs` or `scheme` give it: LiteRT computes with weights "
+    "whose ranges are symmetric around zero, of narrow_range=True."
+)
 
 
-def integer_file(quantized: Any, batches: list, input_type: str, output_type: str) -> bytes:
+def integer_file(
+    quantized: Any, batches: list, input_type: str, output_type: str, *, given: bool = False
+) -> bytes:
     """Converts a model to a file that computes with integers only.
 
     Args:
@@ -29,6 +36,7 @@ def integer_file(quantized: Any, batches: list, input_type: str, output_type: st
         batches: representative data, for ranges that the model leaves open.
         input_type: `"int8"`, `"uint8"` or `"float32"`, what the file takes.
         output_type: the same of what it returns.
+        given: whether quantizers of the user's are in the model, which may be what is refused.
 
     Raises:
         UnsupportedModelError: when the converter refuses, leaves something in float, or writes what
@@ -51,10 +59,9 @@ def integer_file(quantized: Any, batches: list, input_type: str, output_type: st
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = getattr(tf, input_type)
         converter.inference_output_type = getattr(tf, output_type)
-        cure = "or an unusual activation, such as elu."
         # Keras tells at length where it keeps the model meanwhile.
         with (
-            explained(quantized.name, "in int8", cure),
+            explained(quantized.name, "in int8", _GIVEN if given else _USUAL),
             without_warnings(),
             redirect_stdout(StringIO()),
         ):

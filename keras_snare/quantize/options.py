@@ -2,11 +2,19 @@
 
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import keras
+
+from keras_snare.errors import UnsupportedModelError
+from keras_snare.masking import kernels_of
 from keras_snare.policy import check_layers
 from keras_snare.quantize.integer_file import TYPES
+
+# Of a kernel; fewer may be zero by chance.
+_MANY_ZEROS = 0.1
 
 
 def check_options(settings: Any) -> None:
@@ -57,12 +65,34 @@ def check_path(path: Any) -> None:
         )
 
 
+def quantizers_given(settings: Any) -> bool:
+    """Tells whether the options have quantizers of the user's."""
+    return bool(settings.configs) or settings.scheme != "default"
+
+
 def warn_of_late(late: list[str]) -> None:
     """Warns of layers whose kernels are rounded in the file only."""
     if late:
         warnings.warn(
             f"TF-MOT does not round the kernels of {', '.join(late)} while they train: their "
             "outputs are, and their kernels only when the file is written.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_zeros(model, scheme: Any) -> None:
+    """Warns of pruned connections that training without masks would bring back."""
+    sparse = []
+    with suppress(UnsupportedModelError):  # There may be no kernels that are trained.
+        for one in kernels_of(model):
+            zero = keras.ops.convert_to_numpy(one.variable.value) == 0
+            sparse += [one.name] if zero.mean() >= _MANY_ZEROS else []
+    if sparse and scheme == "default":
+        warnings.warn(
+            f"Zeros of {', '.join(sparse)} train on with the default scheme of TF-MOT, and are "
+            "lost. Give scheme=tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme() "
+            "to keep them, or take QuantizeAwareCallback with HoldMasksCallback.",
             UserWarning,
             stacklevel=3,
         )

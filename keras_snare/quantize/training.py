@@ -15,7 +15,13 @@ from keras_snare.quantize.compiling import compile_like
 from keras_snare.quantize.environment import tf_mot
 from keras_snare.quantize.feeding import fed
 from keras_snare.quantize.integer_file import integer_file
-from keras_snare.quantize.options import check_options, check_path, warn_of_late
+from keras_snare.quantize.options import (
+    check_options,
+    check_path,
+    quantizers_given,
+    warn_of_late,
+    warn_of_zeros,
+)
 from keras_snare.quantize.representative import check_enough, representative_batches
 from keras_snare.quantize.twin import TfKerasTwin
 
@@ -36,7 +42,9 @@ def quantize_aware_train(
     *,
     epochs: int = 1,
     batch_size: int = 32,
+    steps_per_epoch: int | None = None,
     validation_data: Any = None,
+    validation_steps: int | None = None,
     callbacks: Iterable[Any] | None = (),
     verbose: int | str = "auto",
     optimizer: Any = None,
@@ -57,13 +65,26 @@ def quantize_aware_train(
     there; then the trained weights are put into the model's own variables. The optimizer of the
     model does not move.
 
+    TF-MOT's default scheme loses the zeros of a sparse model, of which a warning tells, and the few
+    values of a clustered one; its schemes Default8BitPrunePreserveQuantizeScheme and
+    Default8BitClusterPreserveQuantizeScheme, of `tfmot.experimental.combine`, keep them.
+
+    There is no `engine` here: that of Keras alone computes on TensorFlow only, where
+    `QuantizeAwareCallback(engine="keras")` has it in the `fit` of the model.
+
     Args:
         model: a built Sequential or functional model in float32, on any backend of Keras 3.
         data: `(x, y)` or `(x, y, sample_weight)` of arrays, a tf.data.Dataset or a
             keras.utils.PyDataset of such batches.
         epochs: int, epochs of training.
         batch_size: int, examples of a step, where `data` are arrays.
+        steps_per_epoch: int or None, steps of an epoch; a tf.data.Dataset is gone on with in the
+            next, and begun anew at its end. None reads the data to their end in every epoch, also
+            where nothing tells their length beforehand, as with `from_generator`: without an end,
+            training would have none. A tf.data.Dataset that says that it has none needs the number.
         validation_data: the same as `data`, for the figures of each epoch.
+        validation_steps: int or None, how many batches of `validation_data` are read, from their
+            beginning in every epoch; None reads them to their end.
         callbacks: callbacks of tf_keras, or None.
         verbose: as in `fit`.
         optimizer: optimizer of Keras 3 or tf_keras, or its name; None has one like that of the
@@ -107,23 +128,22 @@ def quantize_aware_train(
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
     recorded_graph(model)
-    given, others = fed(model, data), None
-    if validation_data is not None:
-        others = tuple(fed(model, validation_data, "validation_data").values())
+    steps = {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
+    given = _fed(model, data, validation_data, batch_size, steps)
     shown = data[0] if isinstance(data, tuple) else data
     shown = shown if representative_data is None else representative_data
     batches = representative_batches(model, shown)
     check_enough(batches, model.inputs[0].shape[0] or 1)
     twin, quantized = _quantized(model, options)
+    warn_of_zeros(model, scheme)
     compile_like(model, quantized, optimizer, loss, metrics)
     calibrate(quantized, batches)
     if path is not None:  # What the converter refuses is not worth the training.
-        integer_file(quantized, batches, input_type, output_type)
+        _file(quantized, batches, options)
     quantized.fit(
         **given,
         batch_size=batch_size if isinstance(data, tuple) else None,
         epochs=epochs,
-        validation_data=others[0] if others and len(others) == 1 else others,
         callbacks=list(callbacks or ()),
         verbose=verbose,
     )
@@ -131,8 +151,28 @@ def quantize_aware_train(
     follow_weights(quantized, batches[0])
     twin.write_back(quantized)
     if path is not None:
-        write_whole(path, integer_file(quantized, batches, input_type, output_type))
+        write_whole(path, _file(quantized, batches, options))
     return quantized
+
+
+def _fed(
+    model, data: Any, validation_data: Any, batch_size: int, steps: dict[str, int | None]
+) -> dict[str, Any]:
+    """Data, and how much of them is read, as arguments of `fit` of tf_keras."""
+    for name, count in steps.items():
+        check_count(name, count, optional=True)
+    one, other = steps
+    found: dict[str, Any] = fed(model, data, "data", steps[one], one, batch_size)
+    if validation_data is not None:
+        given = fed(model, validation_data, "validation_data", steps[other], other, batch_size)
+        parts = tuple(given.values())
+        found["validation_data"] = parts[0] if len(parts) == 1 else parts
+    return {**found, **steps}
+
+
+def _file(quantized: Any, batches: list, options: _Options) -> bytes:
+    types = options.input_type, options.output_type
+    return integer_file(quantized, batches, *types, given=quantizers_given(options))
 
 
 def _quantized(model, options: _Options) -> tuple[TfKerasTwin, Any]:

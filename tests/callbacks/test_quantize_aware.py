@@ -199,7 +199,7 @@ class Stops(keras.callbacks.Callback):
 def test_exception_leaves_a_plain_model_as_it_was_trained(hook, engine, tmp_path, monkeypatch):
     model, (x, y), path = compiled(), data(), tmp_path / "model.tflite"
     path.write_bytes(b"before")
-    monkeypatch.setattr(quantize_run, "integer_file", lambda *_: b"tried")
+    monkeypatch.setattr(quantize_run, "integer_file", lambda *_, **__: b"tried")
     before, own = model.get_weights(), model.optimizer
     quantize = QuantizeAwareCallback(
         0, path=path, optimizer="adam", representative_data=x, engine=engine
@@ -214,10 +214,20 @@ def test_exception_leaves_a_plain_model_as_it_was_trained(hook, engine, tmp_path
     assert_plain(model)
 
 
+@pytest.mark.parametrize("engine", [pytest.param("tfmot", marks=pytest.mark.slow), "keras"])
+def test_file_that_takes_pixels_as_they_are(engine, tmp_path):
+    model, (x, y), path = compiled(optimizer="adam"), data(), tmp_path / "model.tflite"
+    quantize = QuantizeAwareCallback(1, path=path, engine=engine, input_type="uint8")
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[quantize])
+    found, kinds, _ = outputs_of(path, x)
+    assert kinds == ["uint8", "int8"]
+    np.testing.assert_allclose(found, quantize.quantized_model(x), atol=0.03)
+
+
 def test_file_that_cannot_be_written_does_not_cost_the_training(tmp_path, monkeypatch):
     model, (x, y), path = compiled(), data(), tmp_path / "model.tflite"
-    monkeypatch.setattr(quantize_run, "integer_file", lambda *_: b"tried")
-    monkeypatch.setattr(quantize_aware, "integer_file", lambda *_: b"whole")
+    monkeypatch.setattr(quantize_run, "integer_file", lambda *_, **__: b"tried")
+    monkeypatch.setattr(quantize_aware, "integer_file", lambda *_, **__: b"whole")
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     quantize = QuantizeAwareCallback(0, path=path, representative_data=[x])
     with pytest.raises(OSError, match="disk full"):
@@ -225,7 +235,7 @@ def test_file_that_cannot_be_written_does_not_cost_the_training(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
     assert_plain(model)
     monkeypatch.undo()
-    monkeypatch.setattr(quantize_aware, "integer_file", lambda *_: b"whole")
+    monkeypatch.setattr(quantize_aware, "integer_file", lambda *_, **__: b"whole")
     quantize.export(path)
     assert path.read_bytes() == b"whole"
 

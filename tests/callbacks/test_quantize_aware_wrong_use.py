@@ -144,6 +144,23 @@ def test_fit_is_refused_before_it_trains(arguments, before, behind, error, messa
     assert not {"call", "evaluate"} & set(vars(model))
 
 
+@pytest.mark.parametrize("front", [True, False], ids=["front", "behind"])
+@pytest.mark.parametrize("engine", ["tfmot", "keras"])
+def test_other_bases_and_roundings_are_refused_before_training(engine, front):
+    basis = keras_snare.layers.DCTDense(3, "relu", coefficients=4)
+    others = {
+        keras_snare.SpectralPruneCallback(2): (network(basis), "first with SpectralPruneCallback"),
+        keras_snare.RateCallback(): (network(layers.Dense(3, "relu")), "once with each"),
+    }
+    for other, (model, cure) in others.items():
+        weights = model.get_weights()
+        calls = [other, QuantizeAwareCallback(1, path=None, engine=engine)]
+        with pytest.raises(ValueError, match=f"network that keeps its form.*fit twice.*{cure}"):
+            model.fit(X, Y, epochs=3, verbose=0, callbacks=calls if front else calls[::-1])
+        assert all(map(np.array_equal, weights, model.get_weights()))
+        assert not {"call", "evaluate"} & set(vars(model))
+
+
 @pytest.mark.filterwarnings(COPY)
 def test_training_that_stops_too_early_says_so():
     model = network()

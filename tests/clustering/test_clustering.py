@@ -181,6 +181,68 @@ def test_integer_file_has_as_few_values(tmp_path):
             assert not values[~masks[name].T].any()
 
 
+@pytest.mark.parametrize("engine", [pytest.param("tfmot", marks=pytest.mark.slow), "keras"])
+def test_integer_file_of_a_convolution_has_as_few_values_per_channel(engine, tmp_path):
+    from keras_snare.quantize.interpreter import interpreter_of
+
+    keras.utils.set_random_seed(0)
+    conv = layers.Conv2D(5, 3, activation="relu", name="conv")
+    model = models.chain((6, 6, 2), conv, layers.Flatten(), layers.Dense(3, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, path = RANDOM.normal(size=(48, 6, 6, 2)).astype("float32"), tmp_path / "model.tflite"
+    quantize = keras_snare.QuantizeAwareCallback(1, path=path, engine=engine)
+    model.fit(x, Y, epochs=3, verbose=0, callbacks=[ClusterCallback(4), quantize])
+    interpreter = interpreter_of(path.read_bytes())
+    shapes = {tuple(one["shape"]): one["index"] for one in interpreter.get_tensor_details()}
+    stored, kernel = interpreter.get_tensor(shapes[5, 3, 3, 2]), np.asarray(conv.kernel)
+    assert len(np.unique(kernel)) == 4
+    for at, channel in enumerate(stored):
+        own = kernel[..., at]
+        for value in np.unique(own):
+            assert len(np.unique(channel[own == value])) == 1
+        assert 2 <= len(np.unique(channel)) <= 4
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
+def test_weights_that_are_not_finite_are_refused(number):
+    model = network()
+    weights = model.get_weights()
+    weights[2][1, 2] = number
+    model.set_weights(weights)
+    with pytest.raises(ValueError, match=r"Received: NaN or infinity in b/kernel\. Load"):
+        cluster_weights(model, 4)
+    for own, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(own, expected)
+    cluster_weights(model, 4, layers="a")
+
+    class Breaks(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.set_weights(weights)
+
+    model = network()
+    with pytest.raises(ValueError, match="infinity in b/kernel"):
+        model.fit(
+            X, Y, epochs=3, verbose=0, callbacks=[ClusterCallback(4, start_epoch=1), Breaks()]
+        )
+    for own, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(own, expected)
+    assert leftovers(model) == []
+
+
+# pytest.warns lets go of the module that a warning came from, by which this one is ignored.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+def test_fit_that_stops_before_clusters_says_so():
+    model = network()
+    cluster = ClusterCallback(4, start_epoch=2)
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", True)
+    )
+    with pytest.warns(UserWarning, match="fit ended before epoch 2, the first to be clustered"):
+        model.fit(X, Y, epochs=4, verbose=0, callbacks=[cluster, stop])
+    assert cluster.codebooks is None
+    assert leftovers(model) == []
+
+
 class Stops(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         raise KeyboardInterrupt

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 
 import keras_snare
+from keras_snare.quantize.interpreter import interpreter_of
 
 layers = keras.layers
 IDS = np.random.default_rng(0).integers(0, 20, (32, 6))
 MODES = ["int8", "int4", "float8", "gptq"]
 MODES += ["awq"] if hasattr(keras.quantizers, "AWQConfig") else []
+# Modes in which Keras makes floats of kernels in 4 bits before it multiplies.
+IN_FLOAT = ["int4", "gptq", "awq"] if "awq" in MODES else ["gptq"]
 # Keras says of every layer that it leaves as it is, such as pooling, that it does.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Layer \\w+ does not have a `quantize` method"),
@@ -133,3 +136,38 @@ def test_zeros_stay_zeros_when_their_model_is_quantized():
     assert not rounded[zero].any()
     with pytest.raises(keras_snare.SnareError, match="no connections to prune"):
         keras_snare.sparsify(model, 0.5)
+
+
+@pytest.mark.parametrize("quantize_file", [None, "int8"], ids=["float32", "int8"])
+@pytest.mark.parametrize("mode", IN_FLOAT)
+def test_files_of_kernels_in_four_bits_have_their_values(mode, quantize_file, tmp_path):
+    x, model, path = IDS, network(), tmp_path / "model.tflite"
+    if mode == "int4":  # With the embedding, "int8" is refused.
+        x = np.random.default_rng(0).random((32, 40)).astype("float32")
+        model = keras.Sequential([keras.Input((40,)), layers.Dense(7, "relu"), layers.Dense(3)])
+    quantize(model, mode)
+    keras_snare.to_litert(model, path, quantize=quantize_file, representative_data=x)
+    interpreter = interpreter_of(path.read_bytes())
+    details = interpreter.get_tensor_details()
+    shape = (7, 40) if mode == "int4" else (7, 10)
+    (kernel,) = [
+        interpreter.get_tensor(one["index"]) for one in details if tuple(one["shape"]) == shape
+    ]
+    assert kernel.dtype == (quantize_file or "float32")
+    assert max(len(np.unique(channel)) for channel in kernel) <= 16
+
+
+def test_file_of_an_embedding_in_four_bits(tmp_path):
+    model, path = network(), tmp_path / "model.tflite"
+    quantize(model, "int4")
+    told = "in float in tokens" if "int4" in IN_FLOAT else "fully_connected"
+    with pytest.raises(keras_snare.UnsupportedModelError, match=told):
+        keras_snare.to_litert(model, path, quantize="int8", representative_data=IDS)
+    if "int4" not in IN_FLOAT:
+        with pytest.raises(keras_snare.UnsupportedModelError, match=told):
+            keras_snare.to_litert(model, path)
+        return
+    keras_snare.to_litert(model, path)
+    details = interpreter_of(path.read_bytes()).get_tensor_details()
+    kinds = {tuple(one["shape"]): np.dtype(one["dtype"]).name for one in details}
+    assert (kinds[20, 8], kinds[7, 10]) == ("int8", "float32")

@@ -161,6 +161,54 @@ def test_optimizer_is_carried_over_with_its_settings(stated, kind):
 ENDLESS = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).repeat()
 
 
+def generated():
+    """Batches whose count nothing tells, without end."""
+
+    def batches():
+        while True:
+            yield X[:8], Y[:8]
+
+    kinds = tf.TensorSpec((8, 6, 6, 1), tf.float32), tf.TensorSpec((8,), tf.int64)
+    return tf.data.Dataset.from_generator(batches, output_signature=kinds)
+
+
+STEPS = {
+    "endless": lambda: ENDLESS,
+    "unknown": generated,
+    "short": lambda: ENDLESS.take(3),
+    "arrays": KINDS["arrays"],
+    "PyDataset": Batches,
+}
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_steps_limit_an_epoch_whatever_the_data_are(kind):
+    counts = {"train": 0, "test": 0}
+
+    class Counts(tf_keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            counts["train"] += 1
+
+        def on_test_batch_end(self, batch, logs=None):
+            counts["test"] += 1
+
+    data = STEPS[kind]()
+    quantized = keras_snare.quantize_aware_train(
+        compiled(),
+        data,
+        epochs=3,
+        batch_size=8,
+        steps_per_epoch=2,
+        validation_data=data,
+        validation_steps=1,
+        callbacks=[Counts()],
+        path=None,
+        verbose=0,
+    )
+    assert counts == {"train": 6, "test": 3}
+    assert len(quantized.history.history["val_loss"]) == 3
+
+
 def own_loss(y, answers):
     return keras.ops.sum(answers, axis=-1)
 
@@ -171,8 +219,11 @@ def own_loss(y, answers):
         ({}, {"data": X}, TypeError, r"`data` is `\(x, y\)`.*Received: ndarray"),
         ({}, {"data": (X, Y[:3])}, ValueError, r"as many examples each.*\[3, 40\]"),
         ({}, {"data": (X[:0], Y[:0])}, ValueError, r"one at least. Received: \[0\]"),
-        ({}, {"data": ENDLESS}, ValueError, r"`data` is .*with an end.*data\.take\(n\)"),
-        ({}, {"validation_data": ENDLESS}, ValueError, r"Give validation_data\.take\(n\)"),
+        ({}, {"data": ENDLESS}, ValueError, r"`data` is .*with an end.*Give steps_per_epoch, "),
+        ({}, {"validation_data": ENDLESS}, ValueError, r"Give validation_steps, .*validation_data"),
+        ({}, {"steps_per_epoch": 0}, ValueError, r"steps_per_epoch"),
+        ({}, {"validation_steps": 1.5}, ValueError, r"validation_steps"),
+        ({}, {"steps_per_epoch": 3}, ValueError, r"steps_per_epoch=3 .* 2 batches of `data`"),
         ({}, {"data": ENDLESS.take(0)}, ValueError, r"`data` .*at least one batch.*an empty one"),
         ({}, {"validation_data": [1]}, TypeError, r"`validation_data` is.*list"),
         ({}, {"epochs": 0}, ValueError, r"epochs"),
@@ -215,7 +266,7 @@ def test_interrupted_training_leaves_the_model_alone(tmp_path):
 
 
 def test_file_that_is_refused_does_not_cost_the_training(tmp_path, monkeypatch):
-    def once(*_):
+    def once(*_, **__):
         if calls:
             raise keras_snare.UnsupportedModelError("no file")
         calls.append(1)
@@ -254,7 +305,7 @@ model.fit(x, y, verbose=0)
     assert (tmp_path / "m.tflite").stat().st_size > 0
 
 
-def test_objects_of_keras_3_are_carried_over():
+def test_objects_of_keras_3_are_carried_over(tmp_path):
     model = compiled()
     quantized = keras_snare.quantize_aware_train(
         model,
@@ -262,6 +313,7 @@ def test_objects_of_keras_3_are_carried_over():
         optimizer=keras.optimizers.SGD(0.05, momentum=0.5),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=[keras.metrics.SparseCategoricalAccuracy("right"), "accuracy"],
+        path=tmp_path / "model.tflite",
         verbose=0,
     )
     assert isinstance(quantized.optimizer, tf_keras.optimizers.SGD)
