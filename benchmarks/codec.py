@@ -11,6 +11,8 @@ Weights that a way does not code are counted as float32. NNCodec runs in an envi
 import argparse
 import gzip
 import io
+import json
+import os
 import subprocess
 import tempfile
 import time
@@ -24,14 +26,14 @@ import networks
 import numpy as np
 import results_files
 import zstandard
-from datasets import load_mnist
+from datasets import Dataset, load_mnist
+from mlperf_tiny import images, load
 from PIL import Image
 
 import keras_snare
 from keras_snare.clustering.k_means import k_means, nearest
 
 LOSSES = (0.001, 0.01)
-EPOCHS = {"784-512-10": 8, "LeNet-5-Caffe": 6}
 CALIBRATION = 4000
 layers = keras.layers
 Coded = tuple[int, list[np.ndarray]]
@@ -44,27 +46,45 @@ def blog() -> keras.Model:
     return keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), hidden, out])
 
 
-NETWORKS = {"784-512-10": blog, "LeNet-5-Caffe": networks.lenet_5_caffe}
-
-
-def trained(name: str, data: Any, seed: int) -> keras.Model:
-    """Returns a network trained with Adam, the learning rate falling along half a cosine."""
-    keras.utils.set_random_seed(seed)
-    model = NETWORKS[name]()
-    steps = EPOCHS[name] * -(-len(data.x_train) // 128)
+def trained(build: Callable[[], keras.Model], epochs: int) -> tuple[keras.Model, Dataset]:
+    """Returns a network trained on MNIST, the learning rate falling along half a cosine."""
+    data = load_mnist()
+    keras.utils.set_random_seed(0)
+    model = build()
+    steps = epochs * -(-len(data.x_train) // 128)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     model.compile(
         keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
-    model.fit(data.x_train, data.y_train, batch_size=128, epochs=EPOCHS[name], verbose=0)
-    return model
+    model.fit(data.x_train, data.y_train, batch_size=128, epochs=epochs, verbose=0)
+    return model, data
+
+
+def resnet_8() -> tuple[keras.Model, Dataset]:
+    """Returns MLPerf Tiny's ResNet-8 as its authors trained it, and a part of CIFAR-10."""
+    if "KERAS_SNARE_DATA" not in os.environ:
+        raise SystemExit("ResNet-8 and its images come from the folder that KERAS_SNARE_DATA says.")
+    folder = Path(os.environ["KERAS_SNARE_DATA"])
+    train, validation, test = images(folder)
+    data = Dataset("CIFAR-10", "cifar10_subset.npz", *train, *validation, *test)
+    model = load(folder, "ResNet-8")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, data
+
+
+NETWORKS = {
+    "784-512-10": lambda: trained(blog, 8),
+    "LeNet-5-Caffe": lambda: trained(networks.lenet_5_caffe, 6),
+    "ResNet-8": resnet_8,
+}
 
 
 def uniform(weights: list[np.ndarray], levels: int) -> Coded:
     """Each tensor in equal steps up to its largest number, then zstd at its strongest."""
     size, found = 0, []
     for one in weights:
-        step = max(float(np.abs(one).max()), 1e-12) / levels
+        # Biases and statistics are few, and all of them count.
+        step = max(float(np.abs(one).max()), 1e-12) / (levels if one.ndim > 1 else 127)
         whole = np.rint(one / step).astype(np.int8)
         size += 4 + len(zstandard.ZstdCompressor(level=22).compress(whole.tobytes()))
         found.append(whole.astype("float32") * np.float32(step))
@@ -117,13 +137,13 @@ def pictures(weights: list[np.ndarray], quality: int, columns: bool) -> Coded:
     return size + sum(one.nbytes for one in rest), changed
 
 
-def nncodec(weights: list[np.ndarray], parameter: int, python: str) -> Coded:
-    """MPEG's neural network coding, with the settings that its reference has by itself."""
+def nncodec(weights: list[np.ndarray], parameter: int, python: str, *ways: str) -> Coded:
+    """MPEG's neural network coding: dependent quantization, and its arithmetic coder."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "weights.npz", Path(folder) / "decoded.npz"
         np.savez(source, **{f"layer{at}.weight": one for at, one in enumerate(weights)})
         script = Path(__file__).with_name("codec_nncodec.py")
-        command = [python, str(script), str(source), str(parameter), str(target)]
+        command = [python, str(script), str(source), str(parameter), str(target), *ways]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         size = next(int(line.split()[1]) for line in run.stdout.splitlines() if "bytes" in line)
         with np.load(target) as found:
@@ -188,12 +208,13 @@ def ours(model: Any, data: Any, folder: Path) -> dict[str, Any]:
     return found
 
 
-def measured(name: str, data: Any, arguments: Any) -> dict[str, Any]:
+def measured(name: str, arguments: Any) -> dict[str, Any]:
     """Trains a network, and stores it in every way."""
-    model = trained(name, data, 0)
+    model, data = NETWORKS[name]()
     weights = model.get_weights()
     raw = b"".join(one.tobytes() for one in weights)
     found: dict[str, Any] = {
+        "data": data.source,
         "validation": accuracy(model, data.x_validation, data.y_validation),
         "test": accuracy(model, data.x_test, data.y_test),
         "float32": len(raw),
@@ -214,9 +235,13 @@ def measured(name: str, data: Any, arguments: Any) -> dict[str, Any]:
                 ways, lambda some, at, way=way: pictures(some, at, way), model, data
             )
     if arguments.nncodec:
-        found["NNCodec"] = smallest(
-            range(-38, -8, 2), lambda some, at: nncodec(some, at, arguments.nncodec), model, data
-        )
+        for label, ways in {"NNCodec": (), "NNCodec, opt_qp": ("opt_qp",)}.items():
+            found[label] = smallest(
+                range(-44, -4, 2),
+                lambda some, at, ways=ways: nncodec(some, at, arguments.nncodec, *ways),
+                model,
+                data,
+            )
     return found
 
 
@@ -227,17 +252,17 @@ def main() -> None:
     parser.add_argument("--nncodec", help="Python of an environment that has NNCodec.")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    data = load_mnist()
     words = ["python", "benchmarks/codec.py", "--nncodec", "PYTHON", "--output", "FILE"]
     results: dict[str, Any] = {
-        "command": results_files.command(*words, "--networks", *arguments.networks),
-        "data": data.source,
+        "command": results_files.command(*words),
         "machine": results_files.machine(),
         "versions": results_files.versions(),
         "networks": {},
     }
+    if arguments.output.is_file():
+        results["networks"] = json.loads(arguments.output.read_text())["networks"]
     for name in arguments.networks:
-        results["networks"][name] = measured(name, data, arguments)
+        results["networks"][name] = measured(name, arguments)
         results_files.write(arguments.output, results)
 
 
