@@ -1,9 +1,10 @@
 """Networks trained for few bytes: MNIST, 784-512-10 of the blog post and LeNet-5 of Caffe.
 
 A network is trained from scratch with `RateCallback`, with Adam whose learning rate falls along
-half a cosine, at several prices of a kilobyte, to the weights of the last epoch. Learning rates and
-prices were set in shorter runs, by bytes and validation accuracy. The test set is told once for
-each run.
+half a cosine, at several prices of a kilobyte, to the weights of the last epoch. A
+`DistillationCallback` may teach it the mean answers of dense networks. Learning rates and prices
+were set in shorter runs, by bytes and validation accuracy. The test set is told once for each run;
+`--pilot` leaves it alone.
 
 Bytes are those of the file that `pack` writes, and of it, those of the coded weights.
 
@@ -20,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import results_files
 from datasets import load_mnist
 
-from keras_snare import RateCallback, pack, unpack
+from keras_snare import DistillationCallback, RateCallback, pack, unpack
 
 BATCH_SIZE = 256
+DENSE_EPOCHS = 8
 layers = keras.layers
 
 
@@ -38,12 +41,14 @@ class Network:
         rates: the prices of a kilobyte.
         epochs: how long it is trained.
         learning_rate: of Adam in the beginning.
+        teachers: how many dense networks teach it.
     """
 
     make: Callable[[], keras.Model]
     rates: tuple[float, ...]
     epochs: int
     learning_rate: float
+    teachers: int = 0
 
 
 def blog_network() -> keras.Model:
@@ -76,17 +81,17 @@ def lenet_caffe() -> keras.Model:
 
 NETWORKS = {
     "784-512-10": Network(blog_network, (0.015, 0.035, 0.12), 60, 1.5e-2),
+    "784-512-10, taught": Network(blog_network, (0.015, 0.035, 0.12), 60, 1.5e-2, teachers=3),
     "LeNet-5-Caffe": Network(lenet_caffe, (0.03,), 20, 6e-3),
+    "LeNet-5-Caffe, taught": Network(lenet_caffe, (0.03,), 40, 6e-3, teachers=1),
 }
 
 
-def trained(name: str, rate: float, data: Any, seed: int, epochs: int) -> dict[str, Any]:
-    """Trains a network, and tells how good it is and what it takes up."""
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    model = NETWORKS[name].make()
+def compiled(network: Network, learning_rate: float, epochs: int, data: Any) -> keras.Model:
+    """Returns a network with Adam, whose learning rate falls along half a cosine."""
+    model = network.make()
     steps = epochs * -(-len(data.x_train) // BATCH_SIZE)
-    schedule = keras.optimizers.schedules.CosineDecay(NETWORKS[name].learning_rate, steps)
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     # XLA is off: on a processor it multiplies matrices more slowly.
     model.compile(
         keras.optimizers.Adam(schedule),
@@ -94,17 +99,41 @@ def trained(name: str, rate: float, data: Any, seed: int, epochs: int) -> dict[s
         metrics=["accuracy"],
         jit_compile=False,
     )
+    return model
+
+
+def answers(network: Network, data: Any, seed: int) -> np.ndarray:
+    """Returns the mean answers of dense networks to the training images."""
+    found = []
+    for number in range(network.teachers):
+        keras.utils.set_random_seed(1000 + 100 * seed + number)
+        model = compiled(network, 1e-3, DENSE_EPOCHS, data)
+        model.fit(data.x_train, data.y_train, BATCH_SIZE, DENSE_EPOCHS, verbose=0)
+        found.append(model.predict(data.x_train, batch_size=500, verbose=0))
+    return np.mean(found, axis=0)
+
+
+def trained(name: str, rate: float, data: Any, seed: int, arguments: Any) -> dict[str, Any]:
+    """Trains a network, and tells how good it is and what it takes up."""
+    keras.utils.clear_session()
+    network, targets, teaching = NETWORKS[name], data.y_train, []
+    if network.teachers:
+        targets = (targets, answers(network, data, seed))
+        teaching = [DistillationCallback("targets", teacher_outputs="probabilities")]
+    keras.utils.set_random_seed(seed)
+    epochs = arguments.epochs or network.epochs
+    model = compiled(network, arguments.learning_rate or network.learning_rate, epochs, data)
     callback = RateCallback(rate)
     start = time.perf_counter()
     history = model.fit(
         data.x_train,
-        data.y_train,
+        targets,
         validation_data=(data.x_validation, data.y_validation),
         validation_batch_size=500,
         batch_size=BATCH_SIZE,
         epochs=epochs,
         verbose=0,
-        callbacks=[callback],
+        callbacks=[*teaching, callback],
     ).history
     seconds = time.perf_counter() - start
     return {
@@ -113,22 +142,23 @@ def trained(name: str, rate: float, data: Any, seed: int, epochs: int) -> dict[s
         "epochs": epochs,
         "float_bytes": 4 * model.count_params(),
         "estimated_bytes": round(history["snare_bytes"][-1]),
-        **stored(model, callback.codings, data),
+        "learning_rate": arguments.learning_rate or network.learning_rate,
+        "teachers": network.teachers,
+        **stored(model, callback.codings, data, arguments.pilot),
         "validation_of_fit": history["val_accuracy"][-1],
         "seconds": round(seconds, 1),
     }
 
 
-def stored(model: keras.Model, codings: Any, data: Any) -> dict[str, Any]:
+def stored(model: keras.Model, codings: Any, data: Any, pilot: bool) -> dict[str, Any]:
     """Writes a file, and tells its size and how good the network is that comes out of it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.snare"
         report, found = pack(model, path, codings=codings), unpack(path)
     found.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    parts = {
-        "validation": (data.x_validation, data.y_validation),
-        "test": (data.x_test, data.y_test),
-    }
+    parts = {"validation": (data.x_validation, data.y_validation)}
+    if not pilot:
+        parts["test"] = data.x_test, data.y_test
     figures = {
         part: found.evaluate(*given, batch_size=500, verbose=0)[1] for part, given in parts.items()
     }
@@ -143,11 +173,13 @@ def stored(model: keras.Model, codings: Any, data: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures network by network, and writes the results after each run."""
+    """Measures network by network, and writes the results after each run; known ones stay."""
     parser = argparse.ArgumentParser(description="Networks trained for few bytes.")
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--rates", nargs="+", type=float)
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--pilot", action="store_true", help="leave the test set alone")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
@@ -163,9 +195,11 @@ def main() -> None:
     for name in arguments.networks:
         for rate in arguments.rates or NETWORKS[name].rates:
             for seed in arguments.seeds:
-                epochs = arguments.epochs or NETWORKS[name].epochs
-                found = trained(name, rate, data, seed, epochs)
-                results.setdefault("networks", {}).setdefault(name, []).append(found)
+                runs = results.setdefault("networks", {}).setdefault(name, [])
+                if any((one["rate"], one["seed"]) == (rate, seed) for one in runs):
+                    continue
+                found = trained(name, rate, data, seed, arguments)
+                runs.append(found)
                 results_files.write(path, results)
                 print(name, found, flush=True)
 
