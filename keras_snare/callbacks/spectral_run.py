@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 
 from keras_snare.arguments import is_whole
-from keras_snare.callbacks.running_fit import Guard, RunningFit
-from keras_snare.criteria import check_measurable, get_criterion
-from keras_snare.graph import channel_groups, model_cost
+from keras_snare.callbacks.running_fit import RunningFit
+from keras_snare.callbacks.scored_run import ScoredRun
+from keras_snare.criteria import check_measurable
+from keras_snare.graph import ChannelGroup, model_cost
 from keras_snare.layers import DCTConv2D, DCTDense
 from keras_snare.masking import Masks, get_regrowth, kernels_of, mean_gradients
 from keras_snare.policy import means
 from keras_snare.schedules import Schedule
-from keras_snare.search import ScoreSource
 from keras_snare.surgery import set_frequencies
 
 # Numbers of a basis that is made to look at frequencies which a layer lacks.
 _AT_ONCE = 2**24
 
 
-class SpectralRun:
+class SpectralRun(ScoredRun):
     """Brings the layers to the number of frequencies that is asked for.
 
     Args:
@@ -33,23 +33,17 @@ class SpectralRun:
     """
 
     def __init__(self, settings: Any, fit: RunningFit | None, schedule: Schedule):
-        self.model = settings.model
-        self.settings = settings
+        super().__init__(settings, settings.criterion)
         self._schedule = schedule
         self._regrowth = get_regrowth(settings.regrowth)
-        self._groups = channel_groups(self.model)
         self.layers = self._chosen_layers()
         self.before = {name: len(layer.frequencies) for name, layer in self.layers.items()}
         self.target = {name: self._wanted(layer) for name, layer in self.layers.items()}
-        self._source = ScoreSource(
-            self.model, get_criterion(settings.criterion), settings.scoring_data
-        )
         chosen = self._chosen()
         check_measurable(chosen, self._source.criterion)
         if self._source.criterion.needs == "weights":
-            self._source.scores(self._groups, chosen, None)
-        self._guard = Guard(self.model, fit.callbacks if fit else None, self.tidy_up)
-        self._attached = False
+            self._source.scores(self.groups, chosen, None)
+        self._watch(fit)
 
     @property
     def grows(self) -> list[str]:
@@ -60,14 +54,6 @@ class SpectralRun:
     def listens(self) -> bool:
         """Whether scores are collected in the training step."""
         return self._source.live is not None
-
-    def epoch_begins(self) -> None:
-        """Begins before the first epoch."""
-        if not self._attached:
-            self._attached = True
-            self._source.attach(self._chosen())
-            self.model.make_train_function(force=True)
-        self._guard.watch_model()
 
     def update(self, progress: float) -> bool:
         """Brings the layers as far as the schedule is; returns False where nothing was scored."""
@@ -82,9 +68,7 @@ class SpectralRun:
         }
         if changed:
             set_frequencies(self.model, changed)
-            self._groups = channel_groups(self.model)
-            self._source.follow(self._chosen())
-            self._guard.watch_model()
+            self._follow()
         self._source.epoch_began()
         return True
 
@@ -96,7 +80,7 @@ class SpectralRun:
         """
         self._source.epoch_ended()
         counts = {name: len(layer.frequencies) for name, layer in self.layers.items()}
-        cost = model_cost(self._groups)
+        cost = model_cost(self.groups)
         return {
             "frequencies": sum(counts.values()),
             **{f"frequencies_{name}": count for name, count in counts.items()},
@@ -109,16 +93,10 @@ class SpectralRun:
         self.tidy_up()
         return {name: layer.frequencies for name, layer in self.layers.items()}
 
-    def tidy_up(self) -> None:
-        """Takes everything of ours off the model."""
-        self._guard.release()
-        self._source.detach()
-        self._attached = False
-
     def _chosen_layers(self) -> dict[str, Any]:
         known = {
             call.name: call.operation
-            for call in self._groups.trace.calls
+            for call in self.groups.trace.calls
             if isinstance(call.operation, (DCTDense, DCTConv2D))
         }
         once = {id(layer): (name, layer) for name, layer in reversed(known.items())}
@@ -143,12 +121,12 @@ class SpectralRun:
             )
         return count
 
-    def _chosen(self) -> list[Any]:
+    def _chosen(self) -> list[ChannelGroup]:
         """The groups of the frequencies."""
         kernels = {id(layer.kernel): name for name, layer in self.layers.items()}
         return [
             group
-            for group in self._groups
+            for group in self.groups
             if any(
                 id(one.binding.variable) in kernels and one.binding.axis == 0
                 for one in group.members
@@ -188,7 +166,7 @@ class SpectralRun:
     def _scores(self) -> dict[str, np.ndarray]:
         """Scores of all frequencies of each layer's grid, minus infinity of those it lacks."""
         chosen = self._chosen()
-        scores = self._source.scores(self._groups, chosen, self._source.collected())
+        scores = self._source.scores(self.groups, chosen, self._source.collected())
         by_kernel = {
             id(one.binding.variable): scores[group.name][one.channels]
             for group in chosen

@@ -5,16 +5,15 @@ from typing import Any
 import numpy as np
 
 from keras_snare.callbacks.pruning_checks import unit_criterion
-from keras_snare.callbacks.running_fit import Guard, RunningFit
-from keras_snare.criteria import get_criterion
-from keras_snare.graph import channel_groups, model_cost
+from keras_snare.callbacks.running_fit import RunningFit
+from keras_snare.callbacks.scored_run import ScoredRun
+from keras_snare.graph import ChannelGroup, model_cost
 from keras_snare.policy import in_rounds, lowest, one_shot, select_groups
 from keras_snare.records import PrunePlan, PruneReport, WidthChange
-from keras_snare.search import ScoreSource
 from keras_snare.surgery import plan_for, remove
 
 
-class UnitRun:
+class UnitRun(ScoredRun):
     """Removes units up to a share of those that there were.
 
     Args:
@@ -23,25 +22,12 @@ class UnitRun:
     """
 
     def __init__(self, settings: Any, fit: RunningFit | None):
-        self.model = settings.model
-        self.settings = settings
-        self.groups = channel_groups(self.model)
+        super().__init__(settings, unit_criterion(settings.criterion))
         self.before = model_cost(self.groups)
         chosen = select_groups(self.groups, settings.layers)
         self.widths = {group.name: group.width for group in chosen}
         self.plan = PrunePlan({})
-        criterion = get_criterion(unit_criterion(settings.criterion))
-        self._source = ScoreSource(self.model, criterion, settings.scoring_data)
-        self._guard = Guard(self.model, fit.callbacks if fit else None, self.tidy_up)
-        self._attached = False
-
-    def epoch_begins(self) -> None:
-        """Begins before the first epoch."""
-        if not self._attached:
-            self._attached = True
-            self._source.attach(self._chosen())
-            self.model.make_train_function(force=True)
-        self._guard.watch_model()
+        self._watch(fit)
 
     def update(self, sparsity: float, _progress: float) -> bool:
         """Removes units up to a share; returns False where nothing was scored to remove by.
@@ -76,9 +62,7 @@ class UnitRun:
             twins = self._source.twins(self._chosen(), removed)
             self.plan = self.plan.then(plan_for(self.groups, removed))
             remove(self.model, self.groups, removed, twins=twins)
-            self.groups = channel_groups(self.model)
-            self._source.follow(self._chosen())
-            self._guard.watch_model()
+            self._follow()
 
     def logs(self) -> dict[str, float]:
         """Returns the share of units that is gone, in all and by layer, and the cost.
@@ -114,13 +98,7 @@ class UnitRun:
         )
         return None, report
 
-    def tidy_up(self) -> None:
-        """Takes everything of ours off the model."""
-        self._guard.release()
-        self._source.detach()
-        self._attached = False
-
-    def _chosen(self):
+    def _chosen(self) -> list[ChannelGroup]:
         return [group for group in self.groups if group.name in self.widths]
 
     def _removed(self, sparsity: float) -> np.ndarray:

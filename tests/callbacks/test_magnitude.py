@@ -392,7 +392,12 @@ def test_regrowth_begins_with_the_masks_that_it_was_given(regrowth, scope):
         scope=scope,
         initial_masks=begun,
     )
-    history = _fit(model, prune, epochs=6)
+    seen = []
+    told = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(Masks.of(model))
+    )
+    history = _fit(model, prune, told, epochs=6)
     assert history["sparsity"] == pytest.approx([0.6, 0.6, 0.6, 0.6, 0.8, 0.8], abs=0.02)
-    if regrowth == "rigl":
-        assert any((prune.masks[name] > begun[name]).any() for name in begun)
+    # Others are tried meanwhile.
+    came = [any((masks[name] > begun[name]).any() for name in begun) for masks in seen]
+    assert any(came) or regrowth == "splicing"
