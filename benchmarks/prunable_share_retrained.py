@@ -73,9 +73,10 @@ def retrained_connections(bench: Bench, layer: str, name: str) -> dict[str, Any]
         )
         return [prune]
 
-    found = retrained(bench, cut, [1 - one for one in left if one * size >= 1])
+    shares = [1 - one for one in left if one * size >= 1]
+    found = retrained(bench, cut, shares)
     # Where the first step loses too much, the network begins anew with smaller ones.
-    return found if found["share"] else retrained(bench, cut, [0.15, 0.3, 0.4, 0.5, 0.6])
+    return found if found["share"] else retrained(bench, cut, [0.15, 0.3, 0.4, 0.5, 0.6, *shares])
 
 
 def retrained_units(bench: Bench, group: ChannelGroup, name: str) -> dict[str, Any]:
