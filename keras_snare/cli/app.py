@@ -12,7 +12,6 @@ from keras_snare.errors import SnareError
 app = typer.Typer(
     name="keras-snare",
     help="Makes trained Keras 3 models small.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -41,12 +40,12 @@ def run(arguments: list[str]) -> int:
     exception is a defect of ours, and is raised.
 
     Args:
-        arguments: the words behind `keras-snare`.
+        arguments: the words behind `keras-snare`; none asks for help.
     """
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            return app(arguments, prog_name="keras-snare", standalone_mode=False) or 0
+            return app(arguments or ["--help"], prog_name="keras-snare", standalone_mode=False) or 0
     except typer.TyperException as error:
         return _refuse(error.format_message() if hasattr(error, "format_message") else str(error))
     except (ValueError, TypeError, ImportError, OSError, SnareError) as error:

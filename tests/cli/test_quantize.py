@@ -198,6 +198,11 @@ def test_the_command_is_installed_and_tells_its_version():
     assert found.stdout.strip() == keras_snare.__version__
 
 
+def test_no_words_tell_the_commands(capsys):
+    assert main([]) == 0
+    assert "quantize" in capsys.readouterr().out
+
+
 def test_without_typer_the_error_names_the_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "typer", None)
     assert main(["--version"]) == 2
