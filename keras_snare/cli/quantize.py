@@ -1,5 +1,7 @@
 """`keras-snare quantize`: a file for LiteRT, or one that Keras itself has quantized."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,14 +63,18 @@ def quantize(
     """Quantizes a trained model, tries the result and writes it."""
     litert = {"input_type": input_type, "output_type": output_type, "tolerance": tolerance}
     _check(output, mode, litert, config)
-    found = read_model(model, code, trust)
-    arrays = None if data is None else read_arrays(data, found)
-    if output.suffix == ".tflite":
-        chosen = {name: value for name, value in litert.items() if value is not None}
-        report: Any = to_litert(found, output, _LITERT[mode], representative_data=arrays, **chosen)
-    else:
-        made = None if config is None else function_of(config)
-        report = keras_quantized(found, output, mode, config=made, data=arrays)
+    # Keras may tell of its progress; what is printed is the report alone.
+    with redirect_stdout(sys.stderr):
+        found = read_model(model, code, trust)
+        arrays = None if data is None else read_arrays(data, found)
+        if output.suffix == ".tflite":
+            chosen = {name: value for name, value in litert.items() if value is not None}
+            report: Any = to_litert(
+                found, output, _LITERT[mode], representative_data=arrays, **chosen
+            )
+        else:
+            made = None if config is None else function_of(config)
+            report = keras_quantized(found, output, mode, config=made, data=arrays)
     typer.echo(report.to_json() if json else str(report))
 
 

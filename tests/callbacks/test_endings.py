@@ -74,7 +74,11 @@ HOOKS = {
 }
 
 
-@pytest.mark.parametrize("first", [True, False], ids="before behind".split())
+@pytest.mark.parametrize(
+    "first",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids="before behind".split(),
+)
 @pytest.mark.parametrize(("hook", "at"), HOOKS.items(), ids=HOOKS)
 def test_another_callback_raises(snare, tmp_path, hook, at, first):
     model, spy, bomb = digit_model(run_eagerly=first), Spy(), Bomb(hook, at, ERROR)

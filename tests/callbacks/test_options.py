@@ -100,6 +100,7 @@ def test_chosen_layers_are_cut_to_the_end_and_the_others_not_at_all():
     assert snare.report.finished
 
 
+@pytest.mark.slow
 def test_everything_is_cut_to_the_end_where_everything_is_accepted():
     model = digit_model(run_eagerly=True)
     short_fit(model, [SnareCallback(eps=1.0, retrain_epochs=1)])
@@ -123,6 +124,7 @@ def test_max_trials(monkeypatch, trials):
     assert len(history.history["loss"]) == 1 + trials
 
 
+@pytest.mark.slow
 def test_steps_and_weights_of_the_policy(monkeypatch):
     decide(monkeypatch)
     options = {"first_step": 0.5, "min_step": 0.25, "beta": 0.0, "gamma": 0.0}

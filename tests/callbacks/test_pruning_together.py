@@ -94,6 +94,7 @@ def test_own_apply_of_an_optimizer_is_used_and_left():
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
+@pytest.mark.slow
 def test_early_stopping_and_units_removed_for_real(first):
     prune = MagnitudePruneCallback(0.8, end_epoch=1, scope="global", remove_dead=True)
     early = EarlyStopping("loss", restore_best_weights=True, start_from_epoch=1)

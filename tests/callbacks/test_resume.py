@@ -71,6 +71,7 @@ def test_a_run_killed_again_and_again(uninterrupted, tmp_path):
     assert same(state_of(model), state)
 
 
+@pytest.mark.slow
 def test_a_finished_run_gives_its_model_back_without_training(tmp_path):
     spy, first, second = Spy(), snare(tmp_path / "run"), snare(tmp_path / "run")
     expected = state_of(run(first))
@@ -96,6 +97,7 @@ NUMBERS = {
 }
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_are_stored_as_pythons(tmp_path):
     numpys, pythons = ({name: pair[at] for name, pair in NUMBERS.items()} for at in (0, 1))
     expected = snare(**pythons)
@@ -188,6 +190,7 @@ def test_random_states_go_on(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_every_accepted_network_is_kept(tmp_path):
     callback = snare(tmp_path / "run")
     model = run(callback)

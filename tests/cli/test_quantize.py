@@ -169,6 +169,7 @@ def test_a_model_that_is_none_is_told(folder, capsys):
     assert "Keras does not load model.keras" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_layers_of_the_user_come_from_code(folder, capsys):
     code = (
         "import keras\n"

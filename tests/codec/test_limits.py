@@ -84,6 +84,7 @@ def test_constants_and_metrics_are_bounded():
         check_classes([metric] * 3)
 
 
+@pytest.mark.slow
 def test_long_lines_and_large_grids(tmp_path):
     parts = [keras.Input((4200,)), layers.Dense(2, name="long")]
     model = keras.Sequential(parts)

@@ -89,7 +89,15 @@ def test_only_these_numbers_are_weights(layer, count):
     assert layer.non_trainable_variables == []
 
 
-@each_form
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow] * (name not in ("grid", "low_rank", "kronecker"))
+        )
+        for name in FORMS
+    ],
+)
 def test_it_is_saved_and_trained_in_any_precision(name, tmp_path):
     features, build = FORMS[name]
     settings = {"kernel_regularizer": "l2", "kernel_constraint": "max_norm", "name": "form"}

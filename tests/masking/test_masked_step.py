@@ -25,9 +25,10 @@ OPTIMIZERS = {
     "ftrl": lambda **o: keras.optimizers.Ftrl(0.1, **o),
     "lion": lambda **o: keras.optimizers.Lion(0.01, **o),
     "lamb": lambda **o: keras.optimizers.Lamb(0.01, **o),
-    "muon": lambda **o: keras.optimizers.Muon(0.01, **o),
 }
-if hasattr(keras.optimizers, "ScheduleFreeAdamW"):  # Not in the oldest Keras.
+# The oldest Keras has not the one, and its Muon trains no variable of TensorFlow.
+if hasattr(keras.optimizers, "ScheduleFreeAdamW"):
+    OPTIMIZERS["muon"] = lambda **o: keras.optimizers.Muon(0.01, **o)
     OPTIMIZERS["schedule_free"] = lambda **o: keras.optimizers.ScheduleFreeAdamW(0.01, **o)
 
 

@@ -62,7 +62,7 @@ KINDS = {
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name == "weighted")) for name in KINDS],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "arrays")) for name in KINDS],
 )
 def test_training_ends_in_the_model_and_in_a_file_of_integers(kind, tmp_path):
     model, data, path = compiled(), KINDS[kind](), tmp_path / "model.tflite"
@@ -108,6 +108,7 @@ def test_steps_are_those_of_tf_mot():
     np.testing.assert_allclose(ours.history.history["loss"], losses, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs_by_name(tmp_path):
     left, right = keras.Input((3,), name="z"), keras.Input((4,), name="a")
     hidden = layers.Dense(4, "relu")(layers.Concatenate()([left, right]))
@@ -281,6 +282,7 @@ def test_file_that_is_refused_does_not_cost_the_training(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_model_of_another_backend(tmp_path):
     program = f"""
 import keras, numpy as np, keras_snare
