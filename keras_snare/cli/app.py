@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
             warnings.showwarning = _show_warning
             return app(arguments or ["--help"], prog_name="keras-snare", standalone_mode=False) or 0
     except typer.TyperException as error:
-        return _refuse(error.format_message() if hasattr(error, "format_message") else str(error))
+        return _refuse(error.format_message())
     except (ValueError, TypeError, ImportError, OSError, SnareError) as error:
         return _refuse(str(error) or type(error).__name__)
     except typer.Abort:

@@ -186,6 +186,15 @@ def test_layers_of_the_user_come_from_code(folder, capsys):
     assert main([*words, "--code", "mine.py"]) == 0
 
 
+def test_code_in_the_file_runs_when_it_is_trusted(folder, capsys):
+    parts = [layers.Lambda(lambda one: one * 2.0, output_shape=(8,)), layers.Dense(3)]
+    keras.Sequential([keras.Input((8,)), *parts]).save("model.keras")
+    assert main(["quantize", *KERAS_INT8]) == 2
+    assert "add --trust" in capsys.readouterr().err
+    assert main(["quantize", *KERAS_INT8, "--trust"]) == 0
+    assert (folder / "small.keras").is_file()
+
+
 def test_nothing_to_quantize_is_told(folder, capsys):
     keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 3)]).save("model.keras")
     assert main(["quantize", *KERAS_INT8]) == 2

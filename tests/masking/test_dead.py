@@ -215,3 +215,48 @@ def test_pruning_in_fit_keeps_what_a_normalisation_looks_at():
     prune = keras_snare.MagnitudePruneCallback(0.9, scope="global", remove_dead=True)
     model.fit(x, y, epochs=2, verbose=0, callbacks=[prune, told])
     np.testing.assert_allclose(model.predict(x, verbose=0), values[-1], atol=1e-5)
+
+
+def _unread(model, name, units):
+    layer = model.get_layer(name)
+    kernel = np.array(keras.ops.convert_to_numpy(layer.kernel))
+    kernel[..., :units, :] = 0
+    layer.kernel.assign(kernel)
+    return model
+
+
+def _open_images():
+    inputs = keras.Input((None, None, 1))
+    found = layers.Conv2D(4, 9, activation="relu", name="first")(inputs)
+    found = layers.GlobalMaxPooling2D()(layers.Conv2D(3, 9, name="reads")(found))
+    return keras.Model(inputs, found), np.random.default_rng(0).random((2, 24, 24, 1))
+
+
+def _whole_numbers():
+    inputs = keras.Input((5,), dtype="int32")
+    found = layers.Dense(4, name="first")(keras.ops.one_hot(inputs, 3))
+    return keras.Model(inputs, layers.Dense(3, name="reads")(found)), np.array([[0, 1, 2, 0, 1]])
+
+
+def _whole_batches():
+    inputs = keras.Input(batch_shape=(3, 5))
+    found = layers.Dense(4, name="first")(inputs)
+    return keras.Model(inputs, layers.Dense(3, name="reads")(found)), np.ones((3, 5))
+
+
+@pytest.mark.parametrize("make", [_open_images, _whole_numbers, _whole_batches])
+def test_units_go_whatever_the_inputs_are(make):
+    model, x = make()
+    _unread(model, "reads", 2)
+    before = _outputs(model, x)
+    keras_snare.remove_dead(model)
+    assert model.get_layer("first").kernel.shape[-1] == 2
+    np.testing.assert_allclose(before[0], _outputs(model, x)[0], atol=1e-5)
+
+
+def test_units_stay_where_nothing_can_be_seen():
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(4, name="first")(inputs)
+    undefined = keras.ops.log(-keras.ops.abs(layers.Dense(3, name="reads")(hidden)) - 1)
+    model = _unread(keras.Model(inputs, undefined), "reads", 2)
+    assert keras_snare.remove_dead(model).changes == ()
