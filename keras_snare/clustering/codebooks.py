@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_snare.arguments import check_count
+from keras_snare.arguments import is_whole
 from keras_snare.clustering.k_means import k_means, nearest
 from keras_snare.masking.kernels import Kernel, kernels_of
 from keras_snare.policy import check_layers
@@ -113,8 +113,7 @@ def check_clusters(clusters: Any) -> None:
     Raises:
         ValueError: when it is no integer of 2 or more.
     """
-    check_count("clusters", clusters)
-    if clusters < 2:
+    if not is_whole(clusters) or clusters < 2:
         raise ValueError(f"`clusters` is an integer, 2 or more. Received: clusters={clusters!r}")
 
 
