@@ -80,7 +80,7 @@ def lenet_caffe() -> keras.Model:
 
 NETWORKS = {
     "784-512-10": Network(blog_network, (0.015, 0.035, 0.12), 60, 1.5e-2),
-    "784-512-10, moved": Network(blog_network, (0.02, 0.035, 0.13), 60, 1.5e-2, moved=True),
+    "784-512-10, moved": Network(blog_network, (0.02, 0.035, 0.16), 60, 1.5e-2, moved=True),
     "LeNet-5-Caffe": Network(lenet_caffe, (0.03,), 20, 6e-3),
     "LeNet-5-Caffe, moved": Network(lenet_caffe, (0.07,), 60, 8e-3, moved=True),
 }
