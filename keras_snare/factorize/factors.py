@@ -10,7 +10,7 @@ import numpy as np
 Ranks = tuple[int, ...]
 
 # What is lost at a rank takes a product of matrices to know, but for SVD.
-_MOST_TRIED = 48
+_MOST_TRIED = 24
 # What every part has of the layer, and what the last one has of it.
 _SHARED = ("kernel_regularizer", "trainable")
 _OF_CONVOLUTIONS = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")

@@ -5,7 +5,7 @@ import numpy as np
 from keras_snare.factorize.factors import Factors, Moments, Part, Ranks, balanced, directions
 from keras_snare.factorize.svd import output_directions, pointwise
 
-_ROUNDS = 4
+_ROUNDS = 2
 
 
 class Tucker(Factors):
@@ -60,6 +60,13 @@ class Tucker(Factors):
     def rebuilt(self, ranks: Ranks) -> np.ndarray:
         first, core, last = self._product(ranks)
         return np.moveaxis(np.tensordot(core, first, (-2, 1)), -1, -2) @ last
+
+    def _lost(self, ranks: Ranks) -> float:
+        if self.moments is not None:
+            return super()._lost(ranks)
+        # Both sides are projections, so that the core has the energy that is kept.
+        core = self._weighted(*self._sides(ranks))
+        return 1 - float(np.sum(core**2) / max(np.sum(self.kernel**2), 1e-300))
 
     def _product(self, ranks: Ranks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         read, units = self._sides(ranks)
