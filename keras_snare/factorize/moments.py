@@ -112,7 +112,12 @@ class _Sums:
         rows = keras.ops.convert_to_numpy(made)
         if getattr(self.layer, "data_format", "") == "channels_first":
             rows = np.moveaxis(rows, 1, -1)
-        rows = rows.reshape(-1, rows.shape[-1])[::every].astype("float64")
+        rows = rows.reshape(-1, rows.shape[-1])
+        if every > 1:
+            # At even distances they would be of a few columns of the images only.
+            chosen = np.random.default_rng(self.count)
+            rows = rows[chosen.choice(len(rows), max(len(rows) // every, 1), replace=False)]
+        rows = rows.astype("float64")
         check_finite(self.layer.name, rows)
         self.count += len(rows)
         self.total = self.total + rows.sum(axis=0)

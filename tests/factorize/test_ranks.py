@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import keras_snare
+from keras_snare.factorize.moments import moments
 from keras_snare.factorize.vbmf import vbmf_rank
+from keras_snare.graph import trace
 
 layers = keras.layers
 RANDOM = np.random.default_rng(0)
@@ -205,3 +207,14 @@ def test_a_budget_is_met_and_goes_to_where_it_keeps_most(method):
     assert found["two"].reason == "the budget has room for all of it"
     weighted = rows(model, budget=0.5, data=(RANDOM.normal(size=(50, 4, 4, 6)),))
     assert sum(row.params_after for row in weighted.values()) <= 0.5 * model.count_params()
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_places_are_looked_at_all_over_an_image(width):
+    """At even distances they would be of the first column, which is padded."""
+    conv = layers.Conv2D(2, 3, padding="same", name="conv")
+    model = keras.Sequential([keras.Input((width, width, 1)), conv])
+    found = moments(trace(model), [conv], (np.ones((64, width, width, 1)),), 64, True)[id(conv)]
+    # Each tap reads a one, but for those that reach beyond an edge.
+    expected = np.array([1 - 1 / width, 1.0, 1 - 1 / width])
+    np.testing.assert_allclose(found.center.reshape(3, 3)[1], expected, atol=0.015)
