@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import networks
 import results_files
 from datasets import load_mnist
 from moved_images import MovedImages
@@ -62,27 +63,10 @@ def blog_network() -> keras.Model:
     )
 
 
-def lenet_caffe() -> keras.Model:
-    """Returns LeNet-5 as Caffe has it: 431,080 parameters."""
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(20, 5),
-            layers.MaxPooling2D(),
-            layers.Conv2D(50, 5),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dense(500, "relu"),
-            layers.Dense(10, "softmax"),
-        ]
-    )
-
-
 NETWORKS = {
     "784-512-10": Network(blog_network, (0.015, 0.035, 0.12), 60, 1.5e-2),
     "784-512-10, moved": Network(blog_network, (0.02, 0.035, 0.16), 60, 1.5e-2, moved=True),
-    "LeNet-5-Caffe": Network(lenet_caffe, (0.03,), 20, 6e-3),
-    "LeNet-5-Caffe, moved": Network(lenet_caffe, (0.07,), 60, 8e-3, moved=True),
+    "LeNet-5-Caffe, moved": Network(networks.lenet_5_caffe, (0.05,), 40, 8e-3, moved=True),
 }
 
 
