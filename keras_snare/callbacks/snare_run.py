@@ -3,19 +3,16 @@
 from typing import Any
 
 from keras_snare.callbacks import messages
-from keras_snare.callbacks.best_epoch import BestEpoch
 from keras_snare.callbacks.checks import check_run, course, warn_if_short
 from keras_snare.callbacks.pruning import check_alone
 from keras_snare.callbacks.rank_cuts import RankCuts
 from keras_snare.callbacks.running_fit import EvaluateAgain, Guard, running_fit, unknown_monitor
-from keras_snare.callbacks.saved_run import SavedRun
-from keras_snare.callbacks.warmup import Warmup
 from keras_snare.criteria import Criterion, check_first_batch, check_measurable
 from keras_snare.graph import channel_groups
 from keras_snare.policy import SnarePolicy, matching_groups, select_groups
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
-from keras_snare.search import Objective, ScoreSource, SnareSearch
+from keras_snare.search import BestEpoch, Objective, SavedRun, ScoreSource, SnareSearch, Warmup
 from keras_snare.surgery import (
     InputSelection,
     UnreducedGradients,

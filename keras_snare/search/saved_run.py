@@ -5,21 +5,21 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from keras_snare.callbacks.best_epoch import BestEpoch
-from keras_snare.callbacks.warmup import Warmup
 from keras_snare.errors import SnapshotError
 from keras_snare.graph import channel_groups
 from keras_snare.records import PrunePlan
 from keras_snare.report import CompressionReport
-from keras_snare.search import (
-    RunDirectory,
-    SnareSearch,
+from keras_snare.search.best_epoch import BestEpoch
+from keras_snare.search.candidate import (
     StoredValues,
     fingerprint,
     held_variables,
     random_states,
     store_values,
 )
+from keras_snare.search.run_directory import RunDirectory
+from keras_snare.search.session import SnareSearch
+from keras_snare.search.warmup import Warmup
 from keras_snare.surgery import remove, removed_channels, take_snapshot
 
 
