@@ -44,6 +44,7 @@ from keras_snare.report import (
     LotteryReport,
     PackReport,
 )
+from keras_snare.search import load_candidate
 from keras_snare.surgery import register_layer, save_model, shrink
 
 __version__ = "0.1.0"
@@ -88,6 +89,7 @@ __all__ = [
     "factorize",
     "factorize_report",
     "layers",
+    "load_candidate",
     "pack",
     "prune",
     "quantize",

@@ -8,6 +8,7 @@ from keras_snare.search.candidate import (
     random_states,
     store_values,
 )
+from keras_snare.search.loading import load_candidate
 from keras_snare.search.metric import Objective, objective
 from keras_snare.search.run_directory import RunDirectory
 from keras_snare.search.saved_run import SavedRun
@@ -27,6 +28,7 @@ __all__ = [
     "Warmup",
     "fingerprint",
     "held_variables",
+    "load_candidate",
     "objective",
     "random_states",
     "store_values",

@@ -12,6 +12,7 @@ from keras_snare.report import CompressionReport
 from keras_snare.search.best_epoch import BestEpoch
 from keras_snare.search.candidate import (
     StoredValues,
+    configuration,
     fingerprint,
     held_variables,
     random_states,
@@ -47,6 +48,7 @@ class SavedRun:
         self.epoch = 0
         self.report: CompressionReport | None = None
         self._given = self._base = fingerprint(model)
+        self._description = configuration(model)
         self._accepted: list[dict] = []
         self._network: dict | None = None
         self._values: dict[str, StoredValues] = {}
@@ -63,6 +65,7 @@ class SavedRun:
         """Takes in all that is stored, so that nothing of it can be missing later."""
         self._check(record)
         self.epoch, self._base = record["epoch"], record["base"]
+        self._description = record["model"]
         self._accepted, self._network = record["accepted"], record["network"]
         for name in ("network", "best"):
             if record[name] is not None:
@@ -176,6 +179,7 @@ class SavedRun:
             {
                 "settings": self.settings,
                 "base": self._base,
+                "model": self._description,
                 "epoch": epoch,
                 "warmup": warmup.remaining,
                 "search": self._store_search(search) if warmup.over else None,

@@ -101,6 +101,7 @@ class SnareSearch:
             self.cost.flops,
             self.cost.params,
             self.cost.flops,
+            higher=objective.higher,
         )
 
     def begin(self, metric: float, statistics: Statistics) -> None:
