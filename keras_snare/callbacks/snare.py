@@ -3,12 +3,11 @@
 import os
 from typing import Any
 
-from keras_snare.callbacks.checks import check_settings
 from keras_snare.callbacks.pruning import PruningCallback
-from keras_snare.callbacks.snare_run import SnareRun, new_policy
+from keras_snare.callbacks.snare_run import SnareRun
 from keras_snare.criteria import Criterion, get_criterion
 from keras_snare.report import CompressionReport
-from keras_snare.search import Objective, objective
+from keras_snare.search import Objective, check_settings, new_policy, objective
 
 
 class SnareCallback(PruningCallback):
@@ -147,7 +146,7 @@ class SnareCallback(PruningCallback):
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
         if self._run is not None:
-            self._run.epoch_ended(epoch + 1, logs)
+            self._run.fit_epoch_ended(epoch + 1, logs)
         else:
             logs.update(self._last_logs)
 
