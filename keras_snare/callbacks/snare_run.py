@@ -117,3 +117,6 @@ class SnareRun(SearchRun):
 
     def _goes_on(self) -> bool:
         return self._epoch < self.settings.params.get("epochs", self._epoch + 1)
+
+    def _stop(self) -> None:
+        self.model.stop_training = True

@@ -8,6 +8,7 @@ from keras_snare.search.candidate import (
     random_states,
     store_values,
 )
+from keras_snare.search.compressing import compress
 from keras_snare.search.loading import load_candidate
 from keras_snare.search.messages import Teller
 from keras_snare.search.metric import Objective, check_metric, objective
@@ -34,6 +35,7 @@ __all__ = [
     "Warmup",
     "check_metric",
     "check_settings",
+    "compress",
     "course",
     "fingerprint",
     "held_variables",

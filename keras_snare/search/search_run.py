@@ -74,7 +74,7 @@ class SearchRun:
         self._listeners = listeners
         self._search: SnareSearch | None = None
         self._saved = self._saved_run()
-        self._epoch = 0
+        self._epoch = self._saved.epoch if self._saved else 0
 
     def _check(self, criterion: Criterion) -> None:
         settings, groups = self.settings, channel_groups(self.model)
@@ -86,12 +86,34 @@ class SearchRun:
         if data is not None and (criterion.needs_data or self._compensation is not None):
             check_first_batch(groups.trace, data, criterion.needs_labels)
 
-    def epoch_begins(self) -> None:
-        """Begins the search before the first epoch, and listens to every epoch."""
+    @property
+    def done(self) -> bool:
+        """Whether the search has come to its end by itself."""
+        return self._search is not None and self._search.done
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where the run is: the trial, 0 in the warm-up, and epochs of it so far."""
+        search = self._search
+        if search is None or search.trial is None:
+            return 0, self._epoch
+        return len(search.report.rows) + 1, search.trial.epochs
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training so far, those of a stored run included."""
+        return self._epoch
+
+    def begin(self) -> None:
+        """Begins the search, or goes on with a stored one; once."""
         if self._search is None:
             self._begin()
             if self._warmup.over:
                 self._go_on(self._running())
+
+    def epoch_begins(self) -> None:
+        """Begins the search before the first epoch, and listens to every epoch."""
+        self.begin()
         self._source.epoch_began()
         self._teller.epoch_began()
 
@@ -205,9 +227,12 @@ class SearchRun:
         """Whether there will be another epoch of training."""
         return True
 
+    def _stop(self) -> None:
+        """The search is done, and so is the training."""
+
     def _finish(self, search: SnareSearch, metric: float) -> None:
         if self.settings.stop_when_done:
-            self.model.stop_training = True
+            self._stop()
             return
         if self._afterwards is None:
             self._afterwards = self._best_of(search)
