@@ -37,6 +37,8 @@ class SnareCallback(PruningCallback):
         layers: names, regular expressions, layer classes, or a predicate on layers; None for all
             that can be cut.
         max_trials: int or None, trials after which the search ends.
+        early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
+            accepted trials of the run have ever come back from.
         scoring_data: `(x, y)`, tf.data.Dataset or keras.utils.PyDataset to score units on, without
             sample weights; with None, the training step's own gradients are used.
         compensate: None, or what the layers that read removed units are given for them before a
@@ -97,6 +99,7 @@ class SnareCallback(PruningCallback):
         gamma: float = 1.0,
         layers: Any = None,
         max_trials: int | None = None,
+        early_rejection: bool = True,
         scoring_data: Any = None,
         compensate: str | None = None,
         prune_inputs: bool = False,
@@ -118,6 +121,7 @@ class SnareCallback(PruningCallback):
         self.gamma = gamma
         self.layers = layers
         self.max_trials = max_trials
+        self.early_rejection = early_rejection
         self.scoring_data = scoring_data
         self.compensate = compensate
         self.prune_inputs = prune_inputs

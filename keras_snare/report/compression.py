@@ -197,4 +197,7 @@ class CompressionReport(Ratios):
 
 
 def _with_nan(figures: dict[str, Any]) -> dict[str, Any]:
-    return {name: math.nan if one is None else one for name, one in figures.items()}
+    read = {name: math.nan if one is None else one for name, one in figures.items()}
+    if isinstance(read.get("metrics"), list):
+        read["metrics"] = [math.nan if one is None else one for one in read["metrics"]]
+    return read

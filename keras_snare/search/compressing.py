@@ -28,6 +28,7 @@ class _Settings:
     gamma: float
     layers: Any
     max_trials: int | None
+    early_rejection: bool
     scoring_data: Any
     compensate: str | None
     prune_inputs: bool
@@ -55,6 +56,7 @@ def compress(
     gamma: float = 1.0,
     layers: Any = None,
     max_trials: int | None = None,
+    early_rejection: bool = True,
     max_epochs: int | None = None,
     scoring_data: Any = None,
     compensate: str | None = None,
@@ -93,6 +95,8 @@ def compress(
         layers: names, regular expressions, layer classes, or a predicate on layers; None for all
             that can be cut.
         max_trials: int or None, trials after which the search ends.
+        early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
+            accepted trials of the run have ever come back from.
         max_epochs: int or None, epochs of training after which the search ends, wherever it is.
         scoring_data: data to score units on, or None for the training steps' own gradients.
         compensate: None, `"least_squares"` or `"mean"`, as `SnareCallback` takes it.
@@ -137,6 +141,7 @@ def compress(
         gamma,
         layers,
         max_trials,
+        early_rejection,
         scoring_data,
         compensate,
         prune_inputs,

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_snare.criteria import Criterion, check_first_batch, check_measurable
 from keras_snare.graph import channel_groups
-from keras_snare.policy import matching_groups, select_groups
+from keras_snare.policy import Recovery, matching_groups, select_groups
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search import messages
@@ -183,6 +183,7 @@ class SearchRun:
             evaluate=self._evaluate,
             tell=self._tell,
             compensation=self._compensation,
+            recovery=Recovery() if self.settings.early_rejection else None,
             prepare=self._ranks.prepare if self._ranks else None,
         )
         resumed = self._resume(search)

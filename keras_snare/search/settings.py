@@ -36,7 +36,7 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
     directory = settings.directory
     if not isinstance(directory, (str, os.PathLike, type(None))) or directory == "":
         raise TypeError(f"`directory` is a path or None. Received: {directory!r}")
-    for name in ("prune_inputs", "stop_when_done"):
+    for name in ("prune_inputs", "stop_when_done", "early_rejection"):
         check_flag(name, getattr(settings, name))
     verbose = settings.verbose
     if not isinstance(verbose, (str, numbers.Integral)) or verbose not in ("auto", 0, 1, 2):

@@ -237,3 +237,18 @@ def test_the_table_has_the_fronts():
 def test_another_cost_is_told():
     with pytest.raises(ValueError, match="`cost` is 'params' or 'flops'"):
         _report().pareto("bytes")
+
+
+def test_the_course_of_a_trial_is_read_back():
+    row = replace(_row(1, True), metrics=[0.5, math.nan, 0.9])
+    again = CompressionReport.from_json(_report(rows=[row]).to_json()).rows[0].metrics
+    assert again[0::2] == [0.5, 0.9]
+    assert math.isnan(again[1])
+
+
+@pytest.mark.parametrize("metrics", ["0.5", 0.5, ["0.5"], [[0.5]], None])
+def test_a_course_of_another_kind_is_refused(metrics):
+    stored = json.loads(_report().to_json())
+    stored["rows"][0]["metrics"] = metrics
+    with pytest.raises(ValueError, match="A stored report"):
+        CompressionReport.from_json(json.dumps(stored))
