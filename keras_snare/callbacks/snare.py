@@ -60,6 +60,8 @@ class SnareCallback(PruningCallback):
     Raises:
         ValueError, TypeError: for arguments out of range; from `fit`, before any training, when the
             model, the monitor or the validation data do not suit.
+        UnsupportedModelError: the same, when no graph of the model is to be had, or the criterion
+            needs gradients and the backend is not TensorFlow.
         SnapshotError: from `fit`, when `directory` holds a damaged run, or one of another model or
             of other settings, or cannot be written; the model is the last accepted one.
 

@@ -6,7 +6,7 @@ from typing import Any
 from keras_snare.callbacks.calendar import Calendar, last_update
 from keras_snare.callbacks.mask_run import check_fit
 from keras_snare.callbacks.pruning import PruningCallback
-from keras_snare.callbacks.spectral_checks import check_beginning, check_spectral
+from keras_snare.callbacks.spectral_checks import check_backend, check_beginning, check_spectral
 from keras_snare.callbacks.spectral_run import SpectralRun
 from keras_snare.criteria import Criterion, get_criterion
 from keras_snare.masking import Regrowth
@@ -50,9 +50,10 @@ class SpectralPruneCallback(PruningCallback):
 
     Raises:
         ValueError, TypeError: for arguments out of range; from `fit`, before any training, when the
-            model, the data or another callback does not suit.
+            model, the data or another callback does not suit, or a frozen layer is to get other
+            frequencies.
         UnsupportedModelError: from `fit`, before any training, when no graph of the model is to be
-            had, or it is not built or compiled.
+            had, or it is not built or compiled, or the backend is another one than TensorFlow.
 
     Logs:
         `frequencies` in all, `frequencies_` with the name of a layer, `snare_params` and
@@ -61,13 +62,13 @@ class SpectralPruneCallback(PruningCallback):
     Example:
 
     >>> model = keras.Sequential([keras.Input((784,)),
-    ...     keras_snare.layers.DCTDense(64, "relu", coefficients=400, input_grid=(28, 28)),
+    ...     keras_snare.layers.DCTDense(64, "relu", coefficients=50, input_grid=(28, 28)),
     ...     keras.layers.Dense(10, "softmax")])
     >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    >>> spectral = keras_snare.SpectralPruneCallback(80)
+    >>> spectral = keras_snare.SpectralPruneCallback(30)
     >>> model.fit(x, y, validation_split=0.1, epochs=10, callbacks=[spectral])
     >>> len(spectral.frequencies["dct_dense"])
-    80
+    30
 
     Reference:
         Wang et al., "CNNpack: Packing Convolutional Neural Networks in the Frequency Domain",
@@ -107,6 +108,7 @@ class SpectralPruneCallback(PruningCallback):
     def on_train_begin(self, logs=None):
         if self._run is not None:
             self._run.tidy_up()
+        check_backend()
         begin, once = self.begin_epoch, self._schedule.once
         epochs = self.params.get("epochs") or 1
         last = last_update(begin, self.end_epoch, epochs, once)

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import keras
+
 from keras_snare.arguments import check_count, is_number, is_whole
 from keras_snare.callbacks.calendar import warn_if_short
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.criteria import check_data, get_criterion
+from keras_snare.errors import UnsupportedModelError
 from keras_snare.masking import get_regrowth
 from keras_snare.policy import check_layers
 from keras_snare.schedules import Schedule
@@ -61,12 +64,26 @@ def _check_exchange(settings: Any, schedule: Schedule) -> None:
         )
 
 
+def check_backend() -> None:
+    """Checks that the optimizer's state can follow the frequencies.
+
+    Raises:
+        UnsupportedModelError: on another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UnsupportedModelError(
+            "Frequencies come and go inside of fit on the TensorFlow backend. Received: "
+            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow, or take some at once by "
+            "keras_snare.prune."
+        )
+
+
 def check_beginning(settings: Any, run: Any, fit: RunningFit | None, last: int) -> None:
     """Checks the updates against the model and the running `fit`.
 
     Raises:
-        ValueError: when a layer is to gain frequencies without data to choose by, or there is
-            nothing to score the first update by.
+        ValueError: when a layer is to gain frequencies without data to choose by, or is frozen and
+            to get others, or there is nothing to score the first update by.
     """
     first, epochs = fit.initial_epoch if fit else 0, settings.params.get("epochs") or 1
     warn_if_short(epochs, last, "number of frequencies")
@@ -78,6 +95,13 @@ def check_beginning(settings: Any, run: Any, fit: RunningFit | None, last: int) 
                 "Received: scoring_data=None. Give `scoring_data=(x, y)`."
             )
         check_data(settings.scoring_data, "scoring_data", True)
+    trained = {id(variable) for variable in settings.model.trainable_variables}
+    frozen = [name for name, layer in run.layers.items() if id(layer.kernel) not in trained]
+    if frozen and (run.grows or settings.regrowth is not None):
+        raise ValueError(
+            "Frequencies that come in begin at zero, and are trained from there. Received: frozen "
+            f"layers {', '.join(frozen)}. Set their `trainable`, or leave them out with `layers=`."
+        )
     if run.listens and first >= settings.begin_epoch:
         raise ValueError(
             f"criterion={settings.criterion!r} listens to training, and the first update comes "

@@ -25,22 +25,28 @@ def checked_budget(budget: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """Ranks of a layer, the weights that they take, and minus the logarithm of what they keep."""
+    """Ranks of a layer, the weights that they take, and what they lose, in terms that add up."""
 
     params: int
     lost: float
     choice: tuple[Factors, Ranks] | None
 
 
-def allotted(ways: list[list[Factors]], most: int) -> list[tuple[Factors, Ranks] | None]:
-    """Allots weights to layers so that the product of the shares of energy that they keep is great.
+def allotted(
+    ways: list[list[Factors]], most: int, weights: list[float] | None = None
+) -> list[tuple[Factors, Ranks] | None]:
+    """Allots weights to layers so that little is lost of them all.
 
-    Every layer begins at rank 1, and the one whose kept energy grows by the greatest factor per
-    weight is given its next rank, as long as there are weights left.
+    Without `weights` that is the product of the shares of energy that the layers keep, which is to
+    be great; with them the sum of the shares that they lose, each times the weight of its layer.
+
+    Every layer begins at rank 1, and the one that then loses least per number is given its next
+    rank, as long as there are numbers left.
 
     Args:
         ways: per layer, the ways that suit it.
-        most: weights of all their kernels together.
+        most: numbers in all their kernels together.
+        weights: per layer, what a share of its energy is worth, or None.
 
     Returns:
         Per layer, how it is factorised, or None for a kernel that stays whole.
@@ -52,7 +58,8 @@ def allotted(ways: list[list[Factors]], most: int) -> list[tuple[Factors, Ranks]
         Zhang et al., "Accelerating Very Deep Convolutional Networks for Classification and
         Detection", TPAMI 2016, section 3.4.
     """
-    points = [_points(one) for one in ways]
+    values = [None] * len(ways) if weights is None else weights
+    points = [_points(*one) for one in zip(ways, values, strict=True)]
     hulls = [_hull(one) for one in points]
     found = [hull[0] for hull in hulls]
     left = most - sum(one.params for one in found)
@@ -80,13 +87,13 @@ def _fitting(points: list[_Point], now: _Point, left: int) -> tuple[_Point, int]
     return best, left - (best.params - now.params)
 
 
-def _points(ways: list[Factors]) -> list[_Point]:
+def _points(ways: list[Factors], weight: float | None) -> list[_Point]:
     """Every choice that saves weights, and the whole kernel."""
     size = ways[0].kernel.size
     points = [_Point(size, 0.0, None)]
     for way in ways:
-        found = [_Point(way.params(one), _lost(way, one), (way, one)) for one in way.path()]
-        points += [one for one in found if one.params < size]
+        smaller = [one for one in way.tried() if way.params(one) < size]
+        points += [_Point(way.params(one), _lost(way, one, weight), (way, one)) for one in smaller]
     return points
 
 
@@ -102,8 +109,9 @@ def _hull(points: list[_Point]) -> list[_Point]:
     return hull
 
 
-def _lost(way: Factors, ranks: Ranks) -> float:
-    return -sum(math.log(max(one, 1e-300)) for one in way.kept(ranks))
+def _lost(way: Factors, ranks: Ranks, weight: float | None) -> float:
+    lost = way.lost(ranks)
+    return -math.log(max(1 - lost, 1e-300)) if weight is None else weight * lost
 
 
 def _slope(one: _Point, other: _Point) -> float:

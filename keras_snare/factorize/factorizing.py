@@ -1,27 +1,31 @@
 """Trained layers as products of smaller ones."""
 
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from keras_snare.arguments import check_count, is_whole
-from keras_snare.criteria import check_data, check_first_batch
-from keras_snare.errors import UnsupportedModelError
-from keras_snare.factorize.budget import allotted, checked_budget
-from keras_snare.factorize.exchanging import exchanged
+from keras_snare.arguments import is_whole
+from keras_snare.criteria import check_first_batch
+from keras_snare.factorize.budget import allotted
+from keras_snare.factorize.checks import (
+    check_meant,
+    check_settings,
+    checked_rules,
+    meant,
+    rule_of,
+)
+from keras_snare.factorize.exchanging import check_classes, exchanged
 from keras_snare.factorize.factors import Factors, Ranks, built
 from keras_snare.factorize.moments import moments
-from keras_snare.factorize.ranks import Rule, checked_rule, chosen
-from keras_snare.factorize.suitable import METHODS, has_matrix, unsuited, ways_of
+from keras_snare.factorize.ranks import chosen, spared
+from keras_snare.factorize.sensitivity import sensitivities
+from keras_snare.factorize.suitable import has_matrix, unsuited, ways_of
 from keras_snare.graph import Trace, recorded_graph
-from keras_snare.policy import check_layers, means
 from keras_snare.report import FactorizeReport, FactorRow
 
 _HELD = "keras_snare_factorization"
 _SUFFIXES = {1: ("",), 2: ("_in", ""), 3: ("_in", "_core", "")}
-_NO_FEWER = "factors of the ranks that were found would have no fewer weights"
 Choice = tuple[Factors, Ranks] | None
 
 
@@ -34,13 +38,15 @@ def factorize(
     budget: float | int | None = None,
     data: Any = None,
     batch_size: int = 128,
+    sensitivity: str = "energy",
 ) -> keras.Model:
     """Returns a trained model with layers in factors: fewer weights, and fewer operations.
 
     A layer becomes two or three plain Keras layers, one behind the other. The last one has its
     name, activation and bias, and makes its units; those in front are named after it: `dense_in`,
-    `conv_in`, `conv_core`. Kernels that would not become smaller are left alone. Train on
-    afterwards; `print(keras_snare.factorize_report(smaller))` shows what became of each layer.
+    `conv_in`, `conv_core`. Kernels that would not become smaller are left alone, but for ranks that
+    are given as integers, and `"full"`. Train on afterwards;
+    `print(keras_snare.factorize_report(smaller))` shows what became of each layer.
 
     Args:
         model: a built Sequential or functional model, trained. It is not changed.
@@ -54,26 +60,33 @@ def factorize(
         method: `"svd"`: dense layers, and convolutions as one with few filters and one of 1 by 1.
             `"tucker"`: convolutions between two of 1 by 1. `"spatial"`: 2-D convolutions as k by 1,
             then 1 by k. Layers that these two do not suit are factorised by SVD. `"auto"`: of
-            all that suit a layer, the one that loses least, or for an energy saves most.
+            all that suit a layer, the one with the least error, or for an energy the smallest.
         layers: which layers: names, regular expressions, layer classes, or a predicate; None for
             all.
         budget: parameters of the whole model, as a share of now or as a number, in place of `rank`:
-            allotted to where they keep the most energy.
+            allotted to where they keep the most energy, or by `sensitivity`.
         data: `(x,)` or `(x, y)` arrays, a tf.data.Dataset or a keras.utils.PyDataset, of a few
-            hundred examples: energy is then that of what the layers compute on them. With `"svd"`,
-            the outputs of a layer are kept as well as its rank allows; the other methods know of
-            its inputs only how much each channel carries.
+            hundred examples: energy, error and what is lost are then those of what the layers
+            compute on them (of a layer with a bias, about its mean). With `"svd"`, the outputs of a
+            layer are kept as well as its rank allows; the other methods fit the layer to what its
+            channels carry at one place, and measure it over all taps. Of very many places of a
+            batch, these look at 8192.
         batch_size: int, for arrays.
+        sensitivity: what a budget spares. `"energy"`: the product of the shares of energy that the
+            layers keep. `"loss"`: the compiled loss on `data=(x, y)`. Each layer alone is tried at
+            two ranks, which tells how much the loss rises for the energy that it loses, and the sum
+            of these rises is to be least. The weights are put back exactly.
 
     Returns:
-        A new model, compiled as `model` is, whose optimizer begins anew. Where Keras cannot find
-        its loss or metrics again, it is not compiled, and a warning says so.
+        A new model of the same class, compiled as `model` is, whose optimizer begins anew. Where
+        Keras cannot find its loss or metrics again, it is not compiled, and a warning says so.
 
     Raises:
         TypeError, ValueError: when an argument is out of range or names no layer, or no kernel is
             meant that can be factorised.
-        UnsupportedModelError: when the model is subclassed, or `rank` names a layer that cannot be
-            factorised.
+        UnsupportedModelError: when the model is subclassed and computes by code of its own, or its
+            class has a constructor that builds the layers; when `rank` names a layer that cannot be
+            factorised, or another one cannot be built from its configuration.
 
     Example:
 
@@ -90,22 +103,28 @@ def factorize(
         Convolutional Neural Networks with Low Rank Expansions", BMVC 2014; Nakajima et al., "Global
         Analytic Solution of Fully-observed Variational Bayesian Matrix Factorization", JMLR 2013.
     """
-    rules = _checked_rules(rank, budget, layers)
-    _check(method, layers, budget, data, batch_size)
+    rules = checked_rules(rank, budget, layers)
     graph = recorded_graph(model)
+    check_settings(model, method, layers, budget, data, batch_size, sensitivity)
     every = _matrices(graph)
-    reasons = {name: unsuited(every[name]) for name in _meant(every, rules, layers)}
-    _check_meant(every, reasons, rules, layers)
+    reasons = {name: unsuited(every[name]) for name in meant(every, rules, layers)}
+    check_meant(every, reasons, rules, layers)
     suited = {name: every[name] for name, reason in reasons.items() if not reason}
-    shown = _shown(graph, suited, data, batch_size)
+    check_classes(graph, model, suited.values())
+    shown = _shown(graph, suited, data, batch_size, method, sensitivity)
     ways = {name: ways_of(layer, method, shown[name]) for name, layer in suited.items()}
+    worth = None
+    if sensitivity == "loss":
+        worth = sensitivities(model, graph, ways, data, batch_size)
     if budget is None:
-        choices = {name: chosen(_rule(rules, name, every[name]), one) for name, one in ways.items()}
+        used = {name: rule_of(rules, name, every[name]) for name in ways}
+        choices = {name: chosen(used[name], one) for name, one in ways.items()}
+        reasons |= {name: spared(used[name], ways[name]) for name in ways if not choices[name]}
     else:
-        choices = _allotted(model, ways, budget)
+        choices = _allotted(model, ways, budget, worth)
+        reasons |= {name: "the budget has room for all of it" for name in ways if not choices[name]}
     smaller = exchanged(model, _instead(graph, suited, choices))
-    spared = _NO_FEWER if budget is None else "the budget has room for all of it"
-    rows = [_row(name, layer, reasons, spared, choices.get(name)) for name, layer in every.items()]
+    rows = [_row(name, one, reasons, choices.get(name), worth) for name, one in every.items()]
     report = FactorizeReport(tuple(rows), model.count_params(), smaller.count_params())
     # Keras would note a plain assignment as one more attribute of the model.
     object.__setattr__(smaller, _HELD, report)
@@ -130,34 +149,6 @@ def factorize_report(model) -> FactorizeReport:
     return report
 
 
-def _checked_rules(rank: Any, budget: Any, layers: Any) -> dict[str, Rule]:
-    """How ranks are chosen, by name of a layer; under no name, how those of all are."""
-    if rank is not None and budget is not None:
-        raise ValueError(
-            f"Expected `rank` or `budget`. Received: rank={rank!r}, budget={budget!r}. Leave one "
-            "of them out."
-        )
-    if not isinstance(rank, Mapping):
-        return {"": checked_rule(0.5 if rank is None else rank)}
-    if layers is not None or not rank:
-        raise ValueError(
-            "A mapping as `rank` names the layers that are meant, one at least. Received: "
-            f"rank={dict(rank)}, layers={layers!r}. Leave `layers` out."
-        )
-    return {name: checked_rule(one, name) for name, one in rank.items()}
-
-
-def _check(method: str, layers: Any, budget: Any, data: Any, batch_size: int) -> None:
-    if method not in METHODS:
-        raise ValueError(f"`method` is one of {', '.join(METHODS)}. Received: method={method!r}")
-    check_layers(layers)
-    check_count("batch_size", batch_size)
-    if budget is not None:
-        checked_budget(budget)
-    if data is not None:
-        check_data(data, "data", False)
-
-
 def _matrices(graph: Trace) -> dict[str, Any]:
     """The layers with a matrix for a weight, each by the name of its first call."""
     found: dict[int, tuple[str, Any]] = {}
@@ -167,54 +158,25 @@ def _matrices(graph: Trace) -> dict[str, Any]:
     return dict(found.values())
 
 
-def _rule(rules: dict[str, Rule], name: str, layer: Any) -> Rule:
-    return next(rules[one] for one in (name, layer.name, "") if one in rules)
-
-
-def _meant(every: dict[str, Any], rules: dict[str, Rule], layers: Any) -> list[str]:
-    known = {*every, *(layer.name for layer in every.values()), ""}
-    unknown = [name for name in rules if name not in known]
-    if unknown:
-        raise ValueError(
-            f"`rank` names layers of the model. Received: {unknown[0]!r}. Layers with a kernel: "
-            f"{', '.join(every) or 'none'}."
-        )
-    if "" not in rules:
-        return [name for name, layer in every.items() if {name, layer.name} & rules.keys()]
-    return [name for name, layer in every.items() if layers is None or means(layers, name, layer)]
-
-
-def _check_meant(every: dict[str, Any], reasons: dict[str, str], rules: Any, layers: Any) -> None:
-    refused = {name: reason for name, reason in reasons.items() if reason}
-    if "" not in rules and refused:
-        name, reason = next(iter(refused.items()))
-        raise UnsupportedModelError(
-            f"`rank` names layers that can be factorised. Received: {name!r}: {reason}. Leave it "
-            "out."
-        )
-    if len(refused) == len(reasons):
-        said = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-        raise ValueError(
-            "Expected a Dense layer or a convolution that can be factorised. Received: "
-            f"layers={layers!r} ({said or 'none matches'}). Layers with a kernel: "
-            f"{', '.join(every) or 'none'}."
-        )
-
-
-def _shown(graph: Trace, suited: dict[str, Any], data: Any, batch_size: int) -> dict[str, Any]:
+def _shown(
+    graph: Trace, suited: dict[str, Any], data: Any, batch_size: int, method: str, sensitivity: str
+) -> dict[str, Any]:
     """What data show of each layer, None without data."""
     if data is None:
         return dict.fromkeys(suited)
-    check_first_batch(graph, data, False)
-    found = moments(graph, list(suited.values()), data, batch_size)
+    check_first_batch(graph, data, sensitivity == "loss")
+    found = moments(graph, list(suited.values()), data, batch_size, method != "svd")
     return {name: found[id(layer)] for name, layer in suited.items()}
 
 
-def _allotted(model, ways: dict[str, list[Factors]], budget: float | int) -> dict[str, Choice]:
+def _allotted(
+    model, ways: dict[str, list[Factors]], budget: float | int, worth: dict[str, float] | None
+) -> dict[str, Choice]:
     whole = model.count_params()
     kernels = sum(one[0].kernel.size for one in ways.values())
     most = int(budget if is_whole(budget) else budget * whole)
-    found = allotted(list(ways.values()), most - (whole - kernels))
+    weights = None if worth is None else [worth[name] for name in ways]
+    found = allotted(list(ways.values()), most - (whole - kernels), weights)
     return dict(zip(ways, found, strict=True))
 
 
@@ -246,11 +208,13 @@ def _free(name: str, taken: set[str]) -> str:
     return found
 
 
-def _row(name: str, layer, reasons: dict[str, str], spared: str, choice: Choice) -> FactorRow:
-    size = layer.count_params()
+def _row(
+    name: str, layer, reasons: dict[str, str], choice: Choice, worth: dict[str, float] | None
+) -> FactorRow:
+    size, rise = layer.count_params(), None if worth is None else worth.get(name)
     if choice is None:
-        reason = reasons.get(name, "it is not meant") or spared
-        return FactorRow(name, "", (), size, size, 0.0, reason)
+        reason = reasons.get(name, "it is not meant")
+        return FactorRow(name, "", (), size, size, 0.0, reason, rise)
     way, ranks = choice
     after = size - way.kernel.size + way.params(ranks)
-    return FactorRow(name, way.method, ranks, size, after, way.error(ranks))
+    return FactorRow(name, way.method, ranks, size, after, way.error(ranks), "", rise)

@@ -9,14 +9,18 @@ import numpy as np
 
 Ranks = tuple[int, ...]
 
-# What the parts in front of the last one do not have.
-_LINEAR = {
-    "activation": None,
-    "use_bias": False,
-    "bias_regularizer": None,
-    "bias_constraint": None,
-    "activity_regularizer": None,
-}
+# What is lost at a rank takes a product of matrices to know, but for SVD.
+_MOST_TRIED = 24
+# What every part has of the layer, and what the last one has of it.
+_SHARED = ("kernel_regularizer", "trainable")
+_OF_CONVOLUTIONS = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")
+_OF_THE_LAST = (
+    "activation",
+    "use_bias",
+    "bias_regularizer",
+    "bias_constraint",
+    "activity_regularizer",
+)
 POINTWISE = {"strides": 1, "dilation_rate": 1, "padding": "valid"}
 
 
@@ -24,17 +28,20 @@ POINTWISE = {"strides": 1, "dilation_rate": 1, "padding": "valid"}
 class Moments:
     """What data showed of the inputs and outputs of a layer.
 
+    Of a layer with a bias, which makes up for the mean, they are covariances; else second moments.
+
     Args:
-        channels: second moments of the channels that it reads, `(channels, channels)`; None of
-            those that see one position only.
-        mean: of what it computes before bias and activation, `(units,)`.
-        spread: covariance of the same, or its second moments where the layer has no bias to make
-            up for the mean.
+        mean: of what it computes before bias and activation, `(units,)`; 0 without a bias.
+        spread: of the same, `(units, units)`.
+        patches: of what the whole kernel reads at a place, `(taps * channels, taps * channels)`;
+            None where it was not asked for.
+        center: mean of the same; 0 without a bias.
     """
 
-    channels: np.ndarray | None
     mean: np.ndarray
     spread: np.ndarray
+    patches: np.ndarray | None = None
+    center: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +78,7 @@ class Factors(ABC):
         self.layer = layer
         self.kernel = kernel
         self.moments = moments
+        self._losses: dict[Ranks, float] = {}
 
     @abstractmethod
     def matrices(self) -> tuple[np.ndarray, ...]:
@@ -84,27 +92,34 @@ class Factors(ABC):
     def parts(self, ranks: Ranks) -> list[Part]:
         """Returns the layers that stand for the layer, one behind the other."""
 
-    def bias(self, ranks: Ranks) -> np.ndarray:
-        """Returns what is to be added to the bias, so that the mean is as it was."""
-        return np.zeros(self.kernel.shape[-1])
+    @abstractmethod
+    def rebuilt(self, ranks: Ranks) -> np.ndarray:
+        """Returns the kernel that the parts make together."""
 
     @property
     def full(self) -> Ranks:
         """The ranks at which nothing is lost."""
         return tuple(len(one) for one in self.energies)
 
-    def kept(self, ranks: Ranks) -> list[float]:
-        """Returns the share of the energy that is kept, for each rank by itself."""
-        pairs = zip(self.energies, ranks, strict=True)
-        return [float(one[:rank].sum() / max(one.sum(), 1e-300)) for one, rank in pairs]
+    def bias(self, ranks: Ranks) -> np.ndarray:
+        """Returns what is to be added to the bias, so that the mean is as it was."""
+        if self.moments is None or self.moments.center is None:
+            return np.zeros(self.kernel.shape[-1])
+        return self.moments.center @ self._missing(ranks)
 
     def lost(self, ranks: Ranks) -> float:
-        """Returns the share of the energy that is lost, at most."""
-        return sum(1 - one for one in self.kept(ranks))
+        """Returns the share that is lost of the energy: of the kernel, or on data of the outputs.
+
+        On data it is that of the difference between the outputs of the layer and of its parts, by
+        the energy of the outputs before the bias; of a layer with a bias, about the means.
+        """
+        if ranks not in self._losses:
+            self._losses[ranks] = min(max(self._lost(ranks), 0.0), 1.0)
+        return self._losses[ranks]
 
     def error(self, ranks: Ranks) -> float:
         """Returns the root of the share of the energy that is lost."""
-        return max(self.lost(ranks), 0.0) ** 0.5
+        return self.lost(ranks) ** 0.5
 
     def path(self) -> list[Ranks]:
         """Returns ranks from the lowest to the full ones, which lose alike on every side."""
@@ -116,7 +131,24 @@ class Factors(ABC):
             tuple(max(int(np.sum(tail > level)), 1) for tail in tails)
             for level in np.unique(np.concatenate(tails))
         }
-        return sorted(found)
+        return sorted(found | {self.full})
+
+    def tried(self) -> list[Ranks]:
+        """Returns the path, or as much of it as can be looked at one by one."""
+        path = self.path()
+        every = np.linspace(0, len(path) - 1, min(len(path), _MOST_TRIED))
+        return [path[at] for at in np.unique(every.round().astype(int))]
+
+    def _lost(self, ranks: Ranks) -> float:
+        missing, whole = self._missing(ranks), self.kernel.reshape(-1, self.kernel.shape[-1])
+        patches = None if self.moments is None else self.moments.patches
+        seen = missing if patches is None else patches @ missing
+        every = np.sum(whole * (whole if patches is None else patches @ whole))
+        return float(np.sum(missing * seen) / max(every, 1e-300))
+
+    def _missing(self, ranks: Ranks) -> np.ndarray:
+        """What the kernel has and the parts have not, one column per unit."""
+        return (self.kernel - self.rebuilt(ranks)).reshape(-1, self.kernel.shape[-1])
 
 
 def built(layer, parts: list[Part], names: list[str], bias: np.ndarray) -> list[Any]:
@@ -128,18 +160,22 @@ def built(layer, parts: list[Part], names: list[str], bias: np.ndarray) -> list[
         names: of each.
         bias: what is added to the bias, if there is one.
     """
+    dense = isinstance(layer, keras.layers.Dense)
     found = []
     for at, (part, name) in enumerate(zip(parts, names, strict=True)):
         last = at == len(parts) - 1
-        config = {**layer.get_config(), **({} if last else _LINEAR), **part.settings, "name": name}
-        made = type(layer).from_config(config)
-        channels, own = part.kernel.shape[-2:]
+        kept = (*_SHARED, *(() if dense else _OF_CONVOLUTIONS), *(_OF_THE_LAST if last else ()))
+        channels, units = part.kernel.shape[-2:]
+        # No configuration: what it says of objects would have to be found again.
+        settings = {one: getattr(layer, one) for one in kept}
+        settings |= {"use_bias": last and layer.use_bias, "dtype": layer.dtype_policy, "name": name}
+        width = "units" if dense else "filters"
+        made = type(layer)(**(settings | part.settings), **{width: units})
         made.build(_input_shape(layer, channels))
         made.kernel.assign(part.kernel)
         if made.use_bias:
             before = keras.ops.convert_to_numpy(layer.bias).astype("float64")
             made.bias.assign(before + bias)
-        assert own == made.kernel.shape[-1]
         found.append(made)
     return found
 

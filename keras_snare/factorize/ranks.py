@@ -1,5 +1,6 @@
 """How ranks are chosen, layer by layer."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,9 +94,21 @@ def chosen(rule: Rule, ways: list[Factors]) -> tuple[Factors, Ranks] | None:
     found = [(way, ranks) for way, ranks in found if way.params(ranks) < way.kernel.size]
     if not found:
         return None
-    if rule.kind == "share":
-        return min(found, key=lambda one: one[0].lost(one[1]))
-    return min(found, key=lambda one: one[0].params(one[1]))
+    if rule.kind == "energy":
+        return min(found, key=lambda one: one[0].params(one[1]))
+    return _best(found)
+
+
+def spared(rule: Rule, ways: list[Factors]) -> str:
+    """Returns why `chosen` found no way."""
+    if rule.kind == "vbmf" and all(_ranks(rule, way) is None for way in ways):
+        return "nothing of its kernel stands out of noise"
+    return "factors of the ranks that were found would have no fewer weights"
+
+
+def _best(found: list[tuple[Factors, Ranks]]) -> tuple[Factors, Ranks]:
+    """The way that loses least; of those that lose the same but for rounding, the smallest."""
+    return min(found, key=lambda one: (round(one[0].error(one[1]), 6), one[0].params(one[1])))
 
 
 def _ranks(rule: Rule, way: Factors) -> Ranks | None:
@@ -104,9 +117,10 @@ def _ranks(rule: Rule, way: Factors) -> Ranks | None:
         ranks = tuple(vbmf_rank(values, matrix.shape) for matrix, values in pairs)
         return ranks if all(ranks) else None
     if rule.kind == "energy":
-        # What is lost on several sides adds up. Full ranks lose nothing but for rounding.
-        lost = 1 - rule.value + 1e-12
-        return next((one for one in way.path() if way.lost(one) <= lost), way.full)
+        # Full ranks lose nothing but for rounding.
+        most, path = 1 - rule.value + 1e-12, way.path()[:-1]
+        at = bisect_left(path, True, key=lambda one: way.lost(one) <= most)
+        return path[at] if at < len(path) else way.full
     most = rule.value * way.kernel.size
     fitting = [one for one in way.path() if way.params(one) <= most]
     return fitting[-1] if fitting else None
@@ -114,23 +128,30 @@ def _ranks(rule: Rule, way: Factors) -> Ranks | None:
 
 def _exact(rule: Rule, ways: list[Factors]) -> tuple[Factors, Ranks]:
     if rule.kind == "full":
-        return ways[0], ways[0].full
-    suiting = [way for way in ways if len(way.full) == len(rule.value)]
-    if not suiting and len(rule.value) == 1:
-        suiting, rule = ways, Rule("exact", rule.value * 2)
+        return _best([(way, way.full) for way in ways])
+    # One rank for a way that has two is meant for both.
+    several = len(rule.value) > 1
+    suiting = [way for way in ways if not several or len(way.full) == len(rule.value)]
     if not suiting:
         raise ValueError(
             f"Layer {ways[0].layer.name!r} has one rank, not two. Received: {rule.value}. Two are "
             "for method='tucker' and kernels of more than one tap."
         )
-    way = suiting[0]
-    pairs = list(zip(rule.value, way.full, strict=True))
-    if rule.named and any(rank > most for rank, most in pairs):
+    found = []
+    for way in suiting:
+        asked = rule.value if several else rule.value * len(way.full)
+        ranks = tuple(map(min, asked, way.full))
+        # One number for both sides may be more than the shorter one has.
+        kept = ranks == asked if several else max(ranks) == max(asked)
+        if kept or not rule.named:
+            found.append((way, ranks))
+    if not found:
+        most = suiting[0].full
         raise ValueError(
-            f"Layer {way.layer.name!r} has ranks up to {_text(way.full)}. "
-            f"Received: {_text(rule.value)}"
+            f"Layer {suiting[0].layer.name!r} has ranks up to {_text(most)}. Received: "
+            f"{_text(rule.value)}"
         )
-    return way, tuple(min(rank, most) for rank, most in pairs)
+    return _best(found)
 
 
 def _text(ranks: Ranks) -> str:

@@ -38,6 +38,11 @@ class SVD(Factors):
         else:
             self._vectors, energies = output_directions(matrix, moments)
         self.energies = (energies[: min(matrix.shape)],)
+        # Its parts project the outputs, so that their energies tell what is lost.
+        if moments is not None:
+            energies = np.sum(self._vectors * (moments.spread @ self._vectors), axis=0)
+        tails = np.append(np.cumsum(energies[::-1])[::-1], 0.0)
+        self._tails = tails / max(tails[0], 1e-300)
 
     def matrices(self) -> tuple[np.ndarray, ...]:
         return (self.kernel.reshape(-1, self.kernel.shape[-1]),)
@@ -48,15 +53,25 @@ class SVD(Factors):
     def parts(self, ranks: Ranks) -> list[Part]:
         (rank,) = ranks
         left, right = balanced(*halves(self.matrices()[0], self._vectors[:, :rank]))
-        width = "units" if isinstance(self.layer, keras.layers.Dense) else "filters"
-        first = Part(left.reshape(*self.kernel.shape[:-1], rank), {width: rank})
+        first = Part(left.reshape(*self.kernel.shape[:-1], rank), {})
         return [first, pointwise(self.layer, right)]
+
+    def rebuilt(self, ranks: Ranks) -> np.ndarray:
+        (matrix,) = self.matrices()
+        left, right = halves(matrix, self._vectors[:, : ranks[0]])
+        return (left @ right).reshape(self.kernel.shape)
 
     def bias(self, ranks: Ranks) -> np.ndarray:
         if self.moments is None:
             return super().bias(ranks)
         mean, kept = self.moments.mean, self._vectors[:, : ranks[0]]
         return mean - kept @ (kept.T @ mean)
+
+    def tried(self) -> list[Ranks]:
+        return self.path()
+
+    def _lost(self, ranks: Ranks) -> float:
+        return float(self._tails[ranks[0]])
 
 
 def output_directions(matrix: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
@@ -69,13 +84,15 @@ def output_directions(matrix: np.ndarray, moments: Moments) -> tuple[np.ndarray,
     # What data do not show still has to be there at full rank.
     own = matrix.T @ matrix
     spread = moments.spread
-    share = max(np.trace(spread), np.finfo("float32").tiny) / max(np.trace(own), 1e-300)
+    if not np.trace(own) > 0:
+        return directions(spread)
+    share = max(np.trace(spread), np.finfo("float32").tiny) / np.trace(own)
     return directions(spread + 1e-6 * share * own)
 
 
-def pointwise(layer, matrix: np.ndarray, **settings) -> Part:
+def pointwise(layer, matrix: np.ndarray) -> Part:
     """A part that sees one position only, and mixes its channels by a matrix."""
     if isinstance(layer, keras.layers.Dense):
-        return Part(matrix, settings)
+        return Part(matrix, {})
     ones = (1,) * layer.rank
-    return Part(matrix.reshape(*ones, *matrix.shape), {"kernel_size": 1, **POINTWISE, **settings})
+    return Part(matrix.reshape(*ones, *matrix.shape), {"kernel_size": 1, **POINTWISE})

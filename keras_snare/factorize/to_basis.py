@@ -7,15 +7,30 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_snare.arguments import check_count, is_whole
 from keras_snare.criteria import check_data
 from keras_snare.criteria.batches import batches, flat_inputs
 from keras_snare.errors import UnsupportedModelError
-from keras_snare.factorize.exchanging import exchanged
+from keras_snare.factorize.exchanging import check_classes, exchanged
+from keras_snare.factorize.moments import check_finite
 from keras_snare.graph import Call, Trace, recorded_graph
 from keras_snare.graph.rules.dense import has_adapter
 from keras_snare.layers import DCTDense
 from keras_snare.layers.cosines import checked_coefficients, spectrum, support
 from keras_snare.policy import check_layers, means
+
+# What a layer in the basis has of the dense one.
+_KEPT = (
+    "name",
+    "trainable",
+    "units",
+    "activation",
+    "use_bias",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "bias_constraint",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +72,15 @@ def to_basis(
         batch_size: int, for arrays.
 
     Returns:
-        A new model, compiled as `model` is, whose optimizer begins anew. Where Keras cannot find
-        its loss or metrics again, it is not compiled, and a warning says so.
+        A new model of the same class, compiled as `model` is, whose optimizer begins anew. Where
+        Keras cannot find its loss or metrics again, it is not compiled, and a warning says so.
 
     Raises:
         TypeError, ValueError: when an argument is out of range, or no layer is meant.
-        UnsupportedModelError: when the model is subclassed, or a layer that is meant is quantized
-            or has LoRA matrices or a constraint.
+        UnsupportedModelError: when the model is subclassed and computes by code of its own, or its
+            class has a constructor that builds the layers; when a layer that is meant is quantized
+            or has LoRA matrices or a constraint, or another one cannot be built from its
+            configuration.
 
     Example:
 
@@ -79,10 +96,13 @@ def to_basis(
     """
     coefficients = checked_coefficients(coefficients)
     check_layers(layers)
+    check_count("batch_size", batch_size)
+    grids = _checked_grids(input_grids)
     if data is not None:
         check_data(data, "data", False)
     graph = recorded_graph(model)
-    places = _places(graph, layers, dict(input_grids or {}))
+    places = _places(graph, layers, grids)
+    check_classes(graph, model, [one.layer for one in places])
     kept = {id(one.layer): support(one.grid, coefficients) for one in places}
     moments = None if data is None else _moments(graph, places, data, batch_size)
     fitted = {}
@@ -94,6 +114,22 @@ def to_basis(
     for layer, weights in fitted.values():
         layer.set_weights(weights)
     return found
+
+
+def _checked_grids(given: Any) -> dict[str, tuple[int, ...]]:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(
+            "`input_grids` is a mapping from names of layers to grids. Received: input_grids="
+            f"{given!r}"
+        )
+    for name, grid in (given or {}).items():
+        sizes = grid if isinstance(grid, (tuple, list)) else ()
+        if not 1 <= len(sizes) <= 3 or not all(is_whole(one) and one > 0 for one in sizes):
+            raise ValueError(
+                "A grid of `input_grids` is (height, width), (height, width, channels) or "
+                f"(length,), in integers. Received: {name!r}: {grid!r}"
+            )
+    return {name: tuple(map(int, grid)) for name, grid in (given or {}).items()}
 
 
 def _places(graph: Trace, layers: Any, grids: dict[str, tuple[int, ...]]) -> list[_Place]:
@@ -133,6 +169,11 @@ def _check(place: _Place) -> None:
             f"Expected a kernel without constraint, which would hold for its coefficients. "
             f"Received: layer {name!r} with {layer.kernel_constraint}. Leave the layer out."
         )
+    if not np.isfinite(keras.ops.convert_to_numpy(layer.kernel).astype("float64")).all():
+        raise ValueError(
+            f"Expected finite weights. Received: layer {name!r}, whose kernel has NaN or infinite "
+            "ones. Go back to an epoch before them."
+        )
     features = layer.kernel.shape[0]
     if int(np.prod(place.grid)) != features:
         raise ValueError(
@@ -168,14 +209,16 @@ def _fitted(place: _Place, kept: tuple[int, ...], moment: Any, exact: bool) -> t
         if bias is None:
             spread = spread + np.outer(mean, mean)
         part = spread[np.ix_(kept, kept)]
-        ridge = 1e-6 * np.trace(spread) / len(spread) * np.eye(len(kept))
+        # Of what the inputs say nothing about, the coefficients stay near those of the kernel.
+        energy = 1e-6 * np.trace(spread) + 1e-12 * mean @ mean
+        ridge = max(energy / len(spread), np.finfo("float32").tiny) * np.eye(len(kept))
         chosen = np.linalg.solve(part + ridge, spread[list(kept)] @ every + ridge @ chosen)
         if bias is not None:
             bias = bias + mean @ every - mean[list(kept)] @ chosen
-    names = DCTDense(1).get_config().keys() & layer.get_config().keys()
-    settings = {name: value for name, value in layer.get_config().items() if name in names}
+    # No configuration: what it says of objects would have to be found again.
+    settings = {name: getattr(layer, name) for name in _KEPT} | {"dtype": layer.dtype_policy}
     grid = place.grid if len(place.grid) > 1 else None
-    made = DCTDense.from_config({**settings, "coefficients": list(kept), "input_grid": grid})
+    made = DCTDense(coefficients=list(kept), input_grid=grid, **settings)
     return made, [chosen, *([] if bias is None else [bias])]
 
 
@@ -188,6 +231,7 @@ def _moments(graph: Trace, places: list[_Place], data: Any, batch_size: int) -> 
         at = id(call.operation)
         if at in grids:
             rows = keras.ops.convert_to_numpy(value).astype("float64")
+            check_finite(call.name, rows)
             found = spectrum(rows.reshape(-1, rows.shape[-1]).T, grids[at])
             sums[at][0] += found.shape[1]
             sums[at][1] = sums[at][1] + found.sum(axis=1)

@@ -5,14 +5,15 @@ import numpy as np
 from keras_snare.factorize.factors import Factors, Moments, Part, Ranks, balanced, directions
 from keras_snare.factorize.svd import output_directions, pointwise
 
-_ROUNDS = 4
+_ROUNDS = 2
 
 
 class Tucker(Factors):
     """Tucker decomposition on the axes of channels and filters: 1 by 1, all taps, 1 by 1.
 
     The two sides are fitted to each other in turn (HOOI). With data, the filters' side is that of
-    the outputs, and the channels' side is weighted by what the channels carry.
+    the outputs, and the channels' side is weighted by what the channels carry at one place; what is
+    lost is measured over all taps together.
 
     Reference:
         Kim et al., "Compression of Deep Convolutional Neural Networks for Fast and Low Power Mobile
@@ -51,22 +52,21 @@ class Tucker(Factors):
         flat = np.moveaxis(flat.reshape(channels, *core.shape[:-2], units), 0, -2)
         flat, last = balanced(flat.reshape(-1, units), last)
         return [
-            pointwise(layer, first, filters=channels),
-            Part(flat.reshape(core.shape), {"filters": units}),
+            pointwise(layer, first),
+            Part(flat.reshape(core.shape), {}),
             pointwise(layer, last),
         ]
 
-    def bias(self, ranks: Ranks) -> np.ndarray:
-        if self.moments is None:
-            return super().bias(ranks)
-        mean, kept = self.moments.mean, self._units[:, : ranks[1]]
-        return mean - kept @ (kept.T @ mean)
+    def rebuilt(self, ranks: Ranks) -> np.ndarray:
+        first, core, last = self._product(ranks)
+        return np.moveaxis(np.tensordot(core, first, (-2, 1)), -1, -2) @ last
 
-    def error(self, ranks: Ranks) -> float:
-        # What is lost on both sides is less than the sum.
-        weighted = self._weighted(*self._sides(ranks))
-        whole = self._weighted(np.eye(len(self._root)), np.eye(self.kernel.shape[-1]))
-        return max(1 - np.sum(weighted**2) / max(np.sum(whole**2), 1e-300), 0.0) ** 0.5
+    def _lost(self, ranks: Ranks) -> float:
+        if self.moments is not None:
+            return super()._lost(ranks)
+        # Both sides are projections, so that the core has the energy that is kept.
+        core = self._weighted(*self._sides(ranks))
+        return 1 - float(np.sum(core**2) / max(np.sum(self.kernel**2), 1e-300))
 
     def _product(self, ranks: Ranks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         read, units = self._sides(ranks)
@@ -100,8 +100,10 @@ def roots(channels: int, moments: Moments | None) -> tuple[np.ndarray, np.ndarra
 
     Channels that the data leave out are taken to carry a little.
     """
-    if moments is None or moments.channels is None:
+    if moments is None or moments.patches is None:
         return np.eye(channels), np.eye(channels)
-    vectors, energies = directions(moments.channels)
+    taps = len(moments.patches) // channels
+    blocks = moments.patches.reshape(taps, channels, taps, channels)
+    vectors, energies = directions(np.einsum("tatb->ab", blocks) / taps)
     strengths = np.sqrt(energies + max(1e-4 * energies.mean(), np.finfo("float32").tiny))
     return (vectors * strengths) @ vectors.T, (vectors / strengths) @ vectors.T

@@ -4,6 +4,7 @@ Stands in for `model.summary()` and the call order that `model(x)` follows, neit
 offers as data.
 """
 
+import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -184,6 +185,14 @@ def is_recorded(functional) -> bool:
 def states_its_graph(model) -> bool:
     """Tells whether a model is built from the configurations of its layers."""
     return type(model) in (keras.Sequential, keras.Model, Functional)
+
+
+def takes_a_graph(kind: type) -> bool:
+    """Tells whether a class of models is built of layers or tensors, as those of Keras are."""
+    plain = keras.Sequential if issubclass(kind, keras.Sequential) else Functional
+    taken, own = inspect.getfullargspec(kind.__init__), inspect.getfullargspec(plain.__init__)
+    # The rest is then handed on.
+    return taken.args == own.args or bool(taken.varargs and taken.varkw)
 
 
 def function_name(operation) -> str | None:

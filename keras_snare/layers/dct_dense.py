@@ -18,9 +18,14 @@ class DCTDense(CosineSupport, DenseForm):
     The kernel is B · C: B holds the chosen vectors of a discrete cosine basis (features,
     coefficients), which is fixed and no weight, and C is trained (coefficients, units). Where
     inputs lie on a grid, such as the pixels of an image, low frequencies say nearly all of it, and
-    a tenth of the weights costs no accuracy. The result is computed as inputs times B times C,
-    which takes about as much less time as there are fewer weights. Between hidden layers, whose
-    units have no order, a narrower layer is as good.
+    a tenth of the weights costs no accuracy. Between hidden layers, whose units have no order, a
+    narrower layer is as good.
+
+    The result is computed as inputs times B times C. That takes less time than a dense layer where
+    coefficients · (features + units) is less than features · units, and more where it is not: with
+    few units, or many coefficients. A .keras file holds C alone; a file that a model is exported
+    to, such as .tflite, holds the features · coefficients numbers of B as well, and is smaller
+    under the same condition.
 
     Args:
         units: int, features that come out.
@@ -43,9 +48,9 @@ class DCTDense(CosineSupport, DenseForm):
 
     Example:
 
-    >>> layer = keras_snare.layers.DCTDense(16, "relu", coefficients=78, input_grid=(28, 28))
-    >>> layer(np.ones((1, 784))).shape, layer.count_params()
-    (TensorShape([1, 16]), 1264)
+    >>> layer = keras_snare.layers.DCTDense(256, "relu", coefficients=78, input_grid=(28, 28))
+    >>> layer(np.ones((1, 784))).shape, layer.count_params()  # 78 * (784 + 256) < 784 * 256
+    (TensorShape([1, 256]), 20224)
 
     Reference:
         Chen et al., "Compressing Convolutional Neural Networks in the Frequency Domain", KDD 2016,

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_snare.arguments import check_count
+from keras_snare.arguments import check_count, is_whole
 from keras_snare.layers.dense_form import DenseForm
 
 
@@ -98,12 +98,13 @@ def _halves(number: int) -> tuple[int, int]:
 
 
 def _pairs(factors: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    try:
-        (a, b), (c, d) = ((int(one) for one in pair) for pair in factors)
-    except (TypeError, ValueError) as error:
+    is_pair = isinstance(factors, (tuple, list)) and len(factors) == 2
+    pairs = factors if is_pair else ()
+    sizes = [pair for pair in pairs if isinstance(pair, (tuple, list)) and len(pair) == 2]
+    if len(sizes) != 2 or not all(is_whole(one) and one >= 1 for pair in sizes for one in pair):
         raise ValueError(
-            f"`factors` is ((a, b), (c, d)) or None. Received: factors={factors!r}"
-        ) from error
-    if min(a, b, c, d) < 1:
-        raise ValueError(f"`factors` are 1 or more. Received: factors={factors!r}")
+            "`factors` is ((a, b), (c, d)) or None, in integers of 1 or more. Received: factors="
+            f"{factors!r}"
+        )
+    (a, b), (c, d) = (map(int, pair) for pair in sizes)
     return (a, b), (c, d)

@@ -14,25 +14,33 @@ class CosineSupport(keras.layers.Layer):
     Attributes:
         coefficients: what the layer was told, or the frequencies that it was left with.
         frequencies: tuple, the flat numbers of its frequencies on `basis_grid`.
+            Empty before the layer is built.
         fixed_basis: array (features, frequencies), which is no weight.
     """
 
     coefficients: Any
-    frequencies: tuple[int, ...]
+    frequencies: tuple[int, ...] = ()
     basis_grid: Grid
 
     def _begin_support(self, grid: Grid) -> None:
         self.basis_grid = grid
         self.frequencies = support(grid, self.coefficients)
-        self.fixed_basis = basis(grid, self.frequencies).astype(np.float32)
+        # NumPy has no bfloat16, and a float16 would lose what a sum needs.
+        double = self.compute_dtype == "float64"
+        self.fixed_basis = basis(grid, self.frequencies).astype("float64" if double else "float32")
 
     def save_own_variables(self, store):
         keras.layers.Layer.save_own_variables(self, store)
-        store["frequencies"] = np.array(self.frequencies)
+        if self.built:
+            store["frequencies"] = np.array(self.frequencies)
 
     def load_own_variables(self, store):
         # A store of Keras's has keys, but cannot be iterated over by itself.
-        names = [name for name in store.keys() if name != "frequencies"]  # noqa: SIM118
+        names = list(store.keys())
+        if "frequencies" not in names:  # The layer was not built, and has nothing to load.
+            keras.layers.Layer.load_own_variables(self, store)
+            return
+        names.remove("frequencies")
         stored = tuple(np.asarray(store["frequencies"]).tolist())
         if len(stored) == len(self.frequencies) and stored != self.frequencies:
             raise ValueError(

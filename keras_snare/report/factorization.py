@@ -18,9 +18,11 @@ class FactorRow:
             left alone.
         ranks: tuple of int, widths in its middle.
         params_before, params_after: int, parameters of the layer, and of those that stand for it.
-        error: float, the relative error, at most: of the kernel, or of what the layer computed on
-            data before its bias where there were any.
+        error: float, the relative error: of the kernel, or where there were data of what the layer
+            computed on them before its bias; of a layer with a bias, about the mean.
         reason: str, why it was left alone.
+        sensitivity: float or None, how much the loss rises per share of the layer's energy that is
+            lost, where that was measured.
     """
 
     layer: str
@@ -30,6 +32,7 @@ class FactorRow:
     params_after: int
     error: float
     reason: str = ""
+    sensitivity: float | None = None
 
 
 @dataclass(frozen=True)

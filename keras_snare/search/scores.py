@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_snare.criteria import Criterion, LiveStatistics, score_groups, statistics, twins_of
+from keras_snare.criteria.gradients import only_tensorflow
 from keras_snare.graph import ChannelGroup, ChannelGroups
 from keras_snare.step_hooks import check_called
 
@@ -18,6 +19,9 @@ class ScoreSource:
         model: the model.
         criterion: what to score by.
         data: the user's data for the criterion, or None.
+
+    Raises:
+        UnsupportedModelError: when the criterion needs gradients and the backend is not TensorFlow.
     """
 
     def __init__(self, model, criterion: Criterion, data: Any = None):
@@ -25,6 +29,8 @@ class ScoreSource:
         self.criterion = criterion
         self.data = data
         listens = criterion.needs_data and data is None
+        if listens or criterion.needs not in ("weights", "activations"):
+            only_tensorflow(f"{criterion!r} and all criteria on gradients")
         self.live = LiveStatistics(model, criterion) if listens else None
 
     def attach(self, chosen: list[ChannelGroup]) -> None:

@@ -35,7 +35,7 @@ def set_frequencies(model, chosen: Mapping[Any, Sequence[int]]) -> Snapshot:
     with resized(model, trace(model), keep) as snapshot:
         for layer, frequencies in chosen.items():
             found = tuple(map(int, frequencies))
-            made = basis(layer.basis_grid, found).astype(np.float32)
+            made = basis(layer.basis_grid, found).astype(layer.fixed_basis.dtype)
             for name, value in zip(SUPPORT, (found, found, made), strict=True):
                 variables.set_attribute(layer, name, value)
         begun = {at: _rows(variable, new[at]) for at, (variable, _) in keep.items()}

@@ -217,6 +217,37 @@ def test_models_that_do_not_suit(settings, message):
         np.testing.assert_array_equal(now, was)
 
 
+@pytest.mark.parametrize("settings", [{"coefficients": 20}, {"regrowth": "rigl"}], ids=str)
+def test_frozen_layers_get_no_other_frequencies(settings):
+    model = network()
+    model.get_layer("spectral").trainable = False
+    settings = {"coefficients": 4, "scoring_data": (X, Y), **settings}
+    prune = keras_snare.SpectralPruneCallback(layers="spectral", **settings)
+    with pytest.raises(ValueError, match="Received: frozen layers spectral. Set their `trainable`"):
+        fit(model, prune)
+    lose = keras_snare.SpectralPruneCallback(4, schedule="one_shot", layers="spectral")
+    assert fit(model, lose, epochs=1)["frequencies"] == [4]
+
+
+def test_other_backends_are_refused_before_training(monkeypatch):
+    model, before = network(), network().optimizer.iterations.numpy()
+    prune = keras_snare.SpectralPruneCallback(4, layers="spectral")
+    listens = {"monitor": "loss", "mode": "min", "verbose": 0}
+    data = {"criterion": "fisher", "scoring_data": (X, Y)}
+    searches = [keras_snare.SnareCallback(**listens, **more) for more in ({}, data)]
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    prune.set_model(model)
+    prune.set_params({"epochs": 9})
+    with pytest.raises(keras_snare.UnsupportedModelError, match="Received: jax. Set KERAS_BACKEND"):
+        prune.on_train_begin()
+    for search in searches:
+        search.set_model(model)
+        search.set_params({"epochs": 9})
+        with pytest.raises(keras_snare.UnsupportedModelError, match=r"Received: jax.* 'l1_in'"):
+            search.on_train_begin()
+    assert model.optimizer.iterations.numpy() == before
+
+
 def warned(callbacks, epochs):
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")

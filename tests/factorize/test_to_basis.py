@@ -103,6 +103,23 @@ def test_functional_nested_shared_compiled_and_named(tmp_path):
     assert line.get_layer("inner").get_layer("deep").input_grid is None
 
 
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_inputs_that_do_not_vary_leave_the_coefficients_of_the_kernel(value):
+    model, x = network(), np.full((8, 4, 6), value, "float32")
+    model.layers[0].set_weights([np.ones(6), np.zeros(6), np.zeros(6), np.ones(6)])
+    plain = keras_snare.to_basis(model, 6)
+    found = keras_snare.to_basis(model, plain.get_layer("first").coefficients, data=(x,))
+    kernels = [one.get_layer("first").kernel for one in (plain, found)]
+    np.testing.assert_allclose(*kernels, atol=1e-5)
+    np.testing.assert_allclose(found(x), model(x), atol=1e-5)
+
+
+def broken():
+    model = network()
+    model.get_layer("first").kernel.assign(np.full((24, 5), np.inf))
+    return model
+
+
 def quantized():
     model = network()
     model.get_layer("first").quantize("int8")
@@ -119,6 +136,16 @@ def quantized():
         (network, {"input_grids": {"x": (3, 3)}}, ValueError, "Received: 'x'"),
         (network, {"data": (X[:, :3],)}, ValueError, "shape"),
         (network, {"data": (X[:0],)}, ValueError, "at least one"),
+        (network, {"data": (np.where(X > 2, np.nan, X),)}, ValueError, "'first' reads of `data`"),
+        (broken, {}, ValueError, "'first', whose kernel has NaN or infinite"),
+        (network, {"batch_size": 0}, ValueError, "Received: batch_size=0"),
+        (network, {"batch_size": 2.5}, ValueError, "Received: batch_size=2.5"),
+        (network, {"batch_size": "x"}, ValueError, "Received: batch_size='x'"),
+        (network, {"input_grids": "first"}, TypeError, "Received: input_grids='first'"),
+        (network, {"input_grids": {"first": 24}}, ValueError, "Received: 'first': 24"),
+        (network, {"input_grids": {"first": (-4, -6)}}, ValueError, r"'first': \(-4, -6\)"),
+        (network, {"input_grids": {"first": (4.0, 6)}}, ValueError, r"'first': \(4.0, 6\)"),
+        (network, {"input_grids": {"first": (4, 3, 2, 1)}}, ValueError, "'first': .4, 3, 2, 1"),
         (own, {}, UnsupportedModelError, "subclassed"),
         (quantized, {}, UnsupportedModelError, "'first', which is quantized or has LoRA"),
     ],

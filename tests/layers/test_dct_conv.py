@@ -46,6 +46,38 @@ def test_it_is_a_convolution_with_its_taps(kind, tmp_path):
     np.testing.assert_array_equal(again(x), model(x))
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_it_is_regularised_and_constrained_in_any_precision(policy, tmp_path):
+    settings = {"kernel_regularizer": "l2", "bias_regularizer": "l1", "dtype": policy}
+    layer = made("valid", kernel_constraint="non_neg", bias_constraint="non_neg", **settings)
+    model = keras.Sequential([keras.Input((9, 9, 3)), layer, layers.GlobalAveragePooling2D()])
+    model.compile("sgd", "mse")
+    x = RANDOM.normal(size=(8, 9, 9, 3)).astype("float32")
+    kernel, bias = (ops.convert_to_numpy(one) for one in (layer.kernel, layer.bias))
+    found = [float(one) for one in layer.losses]
+    np.testing.assert_allclose(found, [0.01 * np.sum(kernel**2), 0.01 * np.abs(bias).sum()], 1e-4)
+    assert keras.backend.standardize_dtype(layer(x).dtype) == layer.compute_dtype
+    expected = keras.ops.nn.conv(x, ops.cast(layer.taps(), "float32")) + bias
+    np.testing.assert_allclose(ops.cast(layer(x), "float32"), expected, atol=0.1)
+    model.fit(x, np.ones((8, 6)), verbose=0)
+    assert layer.kernel.dtype == "float32"
+    assert np.min(layer.kernel) == np.min(layer.bias) == 0
+    assert np.isfinite(layer.kernel).all()
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert again.layers[0].get_config() == layer.get_config()
+
+
+@pytest.mark.slow
+def test_it_is_written_for_litert_in_integers(tmp_path):
+    parts = [made("same", activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((9, 9, 3)), *parts])
+    x = RANDOM.normal(size=(64, 9, 9, 3)).astype("float32")
+    report = keras_snare.to_litert(model, tmp_path / "a.tflite", "int8", representative_data=x)
+    assert report.difference < 0.1
+
+
 @pytest.mark.parametrize("kind", ["valid", "same", "groups"])
 def test_channels_are_cut_on_both_sides(kind):
     parts = [keras.Input((9, 9, 3)), layers.Conv2D(4, 3, padding="same", name="before")]

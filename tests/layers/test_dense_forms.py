@@ -11,6 +11,7 @@ from keras import ops
 import keras_snare
 from keras_snare.layers import DCTDense, KroneckerDense, LowRankDense
 from keras_snare.layers.cosines import basis, cosines, frequencies
+from keras_snare.surgery import set_frequencies
 
 layers = keras.layers
 RANDOM = np.random.default_rng(0)
@@ -114,6 +115,55 @@ def test_it_is_saved_and_trained_in_any_precision(name, tmp_path):
         again = keras.models.load_model(tmp_path / "model.keras")
         np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
         assert again.get_layer("form").get_config() == form.get_config()
+
+
+class HasASpare(keras.Model):
+    """A model with a layer that it does not use."""
+
+    def __init__(self):
+        super().__init__(name="has_a_spare")
+        self.spare, self.used = DCTDense(3, coefficients=2), DCTDense(3, coefficients=2)
+
+    def build(self, input_shape):
+        self.used.build(input_shape)
+
+    def call(self, inputs):
+        return self.used(inputs)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+def test_models_with_layers_that_are_not_built_are_saved(tmp_path):
+    model = keras.Sequential([DCTDense(3, coefficients=4)])
+    model.save(tmp_path / "model.keras")
+    (again,) = keras.models.load_model(tmp_path / "model.keras").layers
+    assert (again.built, again.coefficients) == (False, 4)
+    model, other = HasASpare(), HasASpare()
+    x = np.ones((1, 4))
+    expected = model(x)
+    other(x)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(other(x), expected)
+
+
+def test_in_double_precision_the_basis_is_double_too():
+    layer = made("grid", use_bias=False, dtype="float64")
+    x = inputs("grid", 5).astype("float64")
+    kernel = basis((3, 4), layer.frequencies) @ ops.convert_to_numpy(layer.kernel)
+    np.testing.assert_allclose(layer(x), x @ kernel, rtol=1e-13, atol=1e-13)
+    model = keras.Sequential([keras.Input((12,), dtype="float64"), layer])
+    set_frequencies(model, {layer: [0, 5, 2]})
+    assert layer.fixed_basis.dtype == "float64"
+
+
+def test_the_example_is_smaller_and_faster_than_a_dense_layer():
+    form = DCTDense(256, "relu", coefficients=78, input_grid=(28, 28))
+    costs = [
+        keras_snare.cost(keras.Sequential([keras.Input((784,)), layer]))
+        for layer in (form, layers.Dense(256, "relu"))
+    ]
+    assert costs[0].params < costs[1].params / 2
+    assert costs[0].flops < costs[1].flops / 2
 
 
 @each_form
@@ -230,6 +280,15 @@ def test_low_frequencies_come_first_on_a_grid_of_unequal_sides():
         (lambda: LowRankDense(3, 0), "`rank` is an integer, 1 or more. Received: rank=0"),
         (lambda: KroneckerDense(6, ((2, 3), (2, 2))), r"Received: \(2, 2\), which make 4"),
         (lambda: KroneckerDense(6, 3), r"`factors` is \(\(a, b\), \(c, d\)\) or None"),
+        (
+            lambda: KroneckerDense(6, ((2, 2.5), (2, 3))),
+            r"Received: factors=\(\(2, 2.5\), \(2, 3\)\)",
+        ),
+        (lambda: KroneckerDense(6, (("2", 3), (2, 3))), "in integers of 1 or more"),
+        (lambda: KroneckerDense(6, ("23", (2, 3))), "in integers of 1 or more"),
+        (lambda: KroneckerDense(6, ((True, 3), (2, 3))), "in integers of 1 or more"),
+        (lambda: KroneckerDense(6, ((0, 3), (2, 3))), "in integers of 1 or more"),
+        (lambda: KroneckerDense(6, ((2, 3, 1), (2, 3))), "in integers of 1 or more"),
         (lambda: KroneckerDense(6, None, 1.5), "Received: rank=1.5"),
     ],
 )
