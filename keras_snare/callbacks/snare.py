@@ -43,6 +43,11 @@ class SnareCallback(PruningCallback):
             sample weights; with None, the training step's own gradients are used.
         compensate: None, or what the layers that read removed units are given for them before a
             trial trains: `"least_squares"` or `"mean"`, as in `shrink`, from all of `scoring_data`.
+        retrain: `"full"`: a trial trains the whole network, in epochs of `fit`. `"blocks"`: it
+            trains only the layers that make, pass on and read the units, for `retrain_epochs` over
+            `scoring_data`, so that they compute what they did before the cut, and is judged at
+            once; when the search is over, `fit` trains the whole network for `retrain_epochs`
+            epochs, of which the best remains.
         prune_inputs: bool, also drop input features of a model that begins with `Dense`; a
             `FeatureSelection` layer is put in front of it. With `layers=[]`, nothing else is cut.
         round_to: int or None, widths stay multiples of it, such as 8 for hardware.
@@ -104,6 +109,7 @@ class SnareCallback(PruningCallback):
         early_rejection: bool = True,
         scoring_data: Any = None,
         compensate: str | None = None,
+        retrain: str = "full",
         prune_inputs: bool = False,
         round_to: int | None = None,
         stop_when_done: bool = True,
@@ -126,6 +132,8 @@ class SnareCallback(PruningCallback):
         self.early_rejection = early_rejection
         self.scoring_data = scoring_data
         self.compensate = compensate
+        self.retrain = retrain
+        self.block_data = scoring_data
         self.prune_inputs = prune_inputs
         self.round_to = round_to
         self.stop_when_done = stop_when_done

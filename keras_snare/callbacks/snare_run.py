@@ -112,11 +112,12 @@ class SnareRun(SearchRun):
             warn_if_short(last, first, settings.warmup_epochs, settings.retrain_epochs)
             return first
         first = max(first, self._saved.epoch)
-        begin_at_epoch(self.model, last if self._over(self._saved.report) else first)
+        begin_at_epoch(self.model, last if self._over(self._saved) else first)
         return first
 
     def _goes_on(self) -> bool:
         return self._epoch < self.settings.params.get("epochs", self._epoch + 1)
 
     def _stop(self) -> None:
+        super()._stop()
         self.model.stop_training = True

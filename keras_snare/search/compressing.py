@@ -31,6 +31,8 @@ class _Settings:
     early_rejection: bool
     scoring_data: Any
     compensate: str | None
+    retrain: str
+    block_data: Any
     prune_inputs: bool
     round_to: int | None
     directory: str | os.PathLike | None
@@ -60,6 +62,7 @@ def compress(
     max_epochs: int | None = None,
     scoring_data: Any = None,
     compensate: str | None = None,
+    retrain: str = "full",
     prune_inputs: bool = False,
     round_to: int | None = None,
     fit: Fit | None = None,
@@ -100,6 +103,7 @@ def compress(
         max_epochs: int or None, epochs of training after which the search ends, wherever it is.
         scoring_data: data to score units on, or None for the training steps' own gradients.
         compensate: None, `"least_squares"` or `"mean"`, as `SnareCallback` takes it.
+        retrain: `"full"`, or `"blocks"` as `SnareCallback` takes it, on `scoring_data` or `train`.
         prune_inputs: bool, also drop input features of a model that begins with `Dense`.
         round_to: int or None, widths stay multiples of it, such as 8 for hardware.
         fit: function of `(model, train, epoch)` that trains the model for one epoch, in the place
@@ -144,6 +148,8 @@ def compress(
         early_rejection,
         scoring_data,
         compensate,
+        retrain,
+        train if scoring_data is None else scoring_data,
         prune_inputs,
         round_to,
         directory,
@@ -176,7 +182,7 @@ def _searched(run: SearchRun, trainer: Retraining, max_epochs: int | None) -> Co
     epoch = run.epochs
     try:
         run.begin()
-        while not run.done and (max_epochs is None or epoch < max_epochs):
+        while not run.ended and (max_epochs is None or epoch < max_epochs):
             run.epoch_begins()
             logs = trainer.epoch(epoch, run.position)
             epoch += 1

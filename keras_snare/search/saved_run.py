@@ -35,6 +35,7 @@ class SavedRun:
 
     Attributes:
         epoch: int, epochs that the stored run was trained for; 0 when there is none.
+        tuning: int, epochs that it was still to be trained for after its search.
         report: `CompressionReport` of the stored run, None when its search has not begun.
 
     Raises:
@@ -45,7 +46,7 @@ class SavedRun:
         self.directory = RunDirectory(path)
         self.model = model
         self.settings = settings
-        self.epoch = 0
+        self.epoch = self.tuning = 0
         self.report: CompressionReport | None = None
         self._given = self._base = fingerprint(model)
         self._description = configuration(model)
@@ -65,7 +66,7 @@ class SavedRun:
         """Takes in all that is stored, so that nothing of it can be missing later."""
         self._check(record)
         self.epoch, self._base = record["epoch"], record["base"]
-        self._description = record["model"]
+        self._description, self.tuning = record["model"], record["tuning"]
         self._accepted, self._network = record["accepted"], record["network"]
         for name in ("network", "best"):
             if record[name] is not None:
@@ -156,7 +157,12 @@ class SavedRun:
         return best if record["best"] is not None else None
 
     def save(
-        self, epoch: int, search: SnareSearch, warmup: Warmup, afterwards: BestEpoch | None
+        self,
+        epoch: int,
+        search: SnareSearch,
+        warmup: Warmup,
+        afterwards: BestEpoch | None,
+        tuning: int,
     ) -> None:
         """Stores the run as it is between two trials.
 
@@ -165,6 +171,7 @@ class SavedRun:
             search: the search; what it accepted is in the model.
             warmup: the epochs before it.
             afterwards: the best epoch since the search was over, or None.
+            tuning: int, epochs that are trained after the search.
 
         Raises:
             SnapshotError: when the directory cannot be written.
@@ -182,6 +189,7 @@ class SavedRun:
                 "model": self._description,
                 "epoch": epoch,
                 "warmup": warmup.remaining,
+                "tuning": tuning,
                 "search": self._store_search(search) if warmup.over else None,
                 "network": self._network,
                 "best": best and self._store_best(best),

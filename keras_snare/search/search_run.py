@@ -10,6 +10,7 @@ from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search import messages
 from keras_snare.search.best_epoch import BestEpoch
+from keras_snare.search.block_training import BlockTraining
 from keras_snare.search.metric import Objective
 from keras_snare.search.saved_run import SavedRun
 from keras_snare.search.scores import ScoreSource
@@ -64,6 +65,11 @@ class SearchRun:
         self._ranks = ranks
         self._layers = ranks.layers if ranks else settings.layers
         self._check(criterion)
+        self._blocks = None
+        self._tuning = 0
+        if settings.retrain == "blocks":
+            self._blocks = BlockTraining(settings.block_data, settings.retrain_epochs)
+            self._tuning = settings.retrain_epochs
         self._teller = teller
         self._inputs = InputSelection(model) if settings.prune_inputs else None
         self._evaluate = evaluate
@@ -73,6 +79,7 @@ class SearchRun:
         self._afterwards: BestEpoch | None = None
         self._listeners = listeners
         self._search: SnareSearch | None = None
+        self._ended = False
         self._saved = self._saved_run()
         self._epoch = self._saved.epoch if self._saved else 0
 
@@ -87,9 +94,9 @@ class SearchRun:
             check_first_batch(groups.trace, data, criterion.needs_labels)
 
     @property
-    def done(self) -> bool:
-        """Whether the search has come to its end by itself."""
-        return self._search is not None and self._search.done
+    def ended(self) -> bool:
+        """Whether there is nothing left to train: the search is over, and what may follow it."""
+        return self._ended
 
     @property
     def position(self) -> tuple[int, int]:
@@ -165,8 +172,11 @@ class SearchRun:
         decided = course(settings, self.objective, new_policy(settings))
         return SavedRun(settings.directory, self.model, decided)
 
-    def _over(self, report: CompressionReport | None) -> bool:
-        return report is not None and report.finished and self.settings.stop_when_done
+    def _over(self, saved: SavedRun) -> bool:
+        """Whether a stored run trains no more."""
+        report = saved.report
+        finished = report is not None and report.finished and saved.tuning == 0
+        return finished and self.settings.stop_when_done
 
     def _begin(self) -> None:
         layers = self._layers
@@ -183,6 +193,7 @@ class SearchRun:
             evaluate=self._evaluate,
             tell=self._tell,
             compensation=self._compensation,
+            blocks=self._blocks,
             recovery=Recovery() if self.settings.early_rejection else None,
             prepare=self._ranks.prepare if self._ranks else None,
         )
@@ -193,8 +204,16 @@ class SearchRun:
         select = matching_groups if resumed else select_groups
         self._source.attach(select(search.groups, layers))
         self.model.make_train_function(force=True)
-        if not resumed and self.objective.monitor.startswith("val_"):
-            self._warmup.given(self._evaluate())
+        if resumed or not self.objective.monitor.startswith("val_"):
+            return
+        metric = self._evaluate()
+        if metric is None and self._blocks is not None:
+            raise ValueError(
+                "retrain='blocks' judges right after a cut, so that validation data are read again "
+                "and again. Received data that can be read once. Give arrays, a tf.data.Dataset or "
+                "a keras.utils.PyDataset."
+            )
+        self._warmup.given(metric)
 
     def _resume(self, search: SnareSearch) -> bool:
         saved = self._saved
@@ -202,6 +221,7 @@ class SearchRun:
             return False
         self._teller.say(1, messages.resumed(self._epoch, saved.report, saved.directory.path))
         begins = self._search_begins if self._listeners else None
+        self._tuning, self._ended = saved.tuning, self._over(saved)
         self._afterwards = saved.resume(search, self._warmup, begins)
         return True
 
@@ -230,9 +250,11 @@ class SearchRun:
 
     def _stop(self) -> None:
         """The search is done, and so is the training."""
+        self._ended = True
 
     def _finish(self, search: SnareSearch, metric: float) -> None:
-        if self.settings.stop_when_done:
+        stops = self.settings.stop_when_done
+        if stops and not self._tuning:
             self._stop()
             return
         if self._afterwards is None:
@@ -240,7 +262,10 @@ class SearchRun:
         else:
             # Epochs after the search may make the model better; where not, they are undone.
             self._afterwards.note(metric, None)
+            self._tuning = max(self._tuning - 1, 0)
         search.left_with(self._afterwards.metric)
+        if stops and not self._tuning:
+            self._stop()
 
     def _best_of(self, search: SnareSearch) -> BestEpoch:
         best = BestEpoch(self.model, self.objective)
@@ -248,8 +273,10 @@ class SearchRun:
         return best
 
     def _save(self) -> None:
-        if self._saved is not None:
-            self._saved.save(self._epoch, self._running(), self._warmup, self._afterwards)
+        if self._saved is None:
+            return
+        search = self._running()
+        self._saved.save(self._epoch, search, self._warmup, self._afterwards, self._tuning)
 
     def _tell(self, row: TrialRow) -> None:
         if self._search is not None:  # What is undone in the end is to be tried again.

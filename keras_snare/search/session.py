@@ -12,6 +12,7 @@ from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group
 from keras_snare.policy import Proposal, Recovery, SnarePolicy, lowest, matching_groups
 from keras_snare.records import GroupSize, PrunePlan, TrialRow
 from keras_snare.report import CompressionReport
+from keras_snare.search.block_training import BlockTraining
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import ScoreSource, Statistics
 from keras_snare.surgery import Compensation, Snapshot, plan_for, remove
@@ -64,6 +65,8 @@ class SnareSearch:
         evaluate: returns the metric of the model as it is, or None where that is not to be had.
         tell: called with each judged `TrialRow`.
         compensation: what readers of the units that a trial removes are given for them.
+        blocks: trains the layers around a cut, after which the verdict falls, in the place of
+            epochs of the driver's; or None.
         recovery: says which trials are hopeless, or None to train each as long as it may take.
         prepare: called before a cut with the groups, and that which is to be cut; may write the
             same network in other weights, and returns what undoes that.
@@ -81,6 +84,7 @@ class SnareSearch:
         evaluate: Callable[[], float | None],
         tell: Callable[[TrialRow], None],
         compensation: Compensation | None = None,
+        blocks: BlockTraining | None = None,
         recovery: Recovery | None = None,
         prepare: Callable[[ChannelGroups, ChannelGroup], Snapshot] | None = None,
     ):
@@ -93,6 +97,7 @@ class SnareSearch:
         self.evaluate = evaluate
         self.tell = tell
         self.compensation = compensation
+        self.blocks = blocks
         self.recovery = recovery
         self.prepare = prepare
         self.trial: Trial | None = None
@@ -153,6 +158,9 @@ class SnareSearch:
             metric = self.evaluate()
             if metric is not None and self.objective.passes(metric, self.best):
                 self._accept(epoch, metric, self._sliced())
+            elif self.blocks is not None:
+                assert metric is not None, "blocks are trained where evaluation is at hand"
+                self._reject(epoch, metric, "rejected after training of its block,")
 
     def judge(self, epoch: int, metric: float, loss: float | None) -> None:
         """Judges the trial under way after an epoch of retraining.
@@ -212,6 +220,7 @@ class SnareSearch:
             scores = self.source.scores(self.groups, [group], self.statistics)
             removed = lowest(group, scores[group.name], proposal.remove)
             twins = self.source.twins([group], removed)
+            block = self.blocks and self.blocks.before(before, group, removed)
             snapshot = remove(
                 self.model, before, removed, twins=twins, compensation=self.compensation
             )
@@ -227,6 +236,8 @@ class SnareSearch:
         trial.params, trial.flops = self.cost.params, self.cost.flops
         self.source.follow(self._chosen())
         self._stayed = {one.name: ~np.isin(one.roots, removed) for one in before}
+        if block is not None:
+            block.train(self.groups)
 
     def _running(self) -> Trial:
         assert self.trial is not None, "a verdict needs a trial"

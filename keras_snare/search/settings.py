@@ -10,6 +10,8 @@ from keras_snare.policy import SnarePolicy, check_layers
 from keras_snare.search.metric import Objective
 from keras_snare.surgery import check_compensation
 
+RETRAIN = ("full", "blocks")
+
 
 def new_policy(settings: Any) -> SnarePolicy:
     """Returns a policy with a callback's settings."""
@@ -33,6 +35,13 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
         count = getattr(settings, name)
         if not is_whole(count) or count < least:
             raise ValueError(f"`{name}` is an integer, {least} or more. Received: {name}={count!r}")
+    if settings.retrain not in RETRAIN:
+        raise ValueError(f"`retrain` is 'full' or 'blocks'. Received: retrain={settings.retrain!r}")
+    if settings.retrain == "blocks" and settings.block_data is None:
+        raise ValueError(
+            "retrain='blocks' trains on data, and a callback does not see those of `fit`. "
+            "Received: scoring_data=None. Give `scoring_data=(x,)` or `(x, y)`."
+        )
     directory = settings.directory
     if not isinstance(directory, (str, os.PathLike, type(None))) or directory == "":
         raise TypeError(f"`directory` is a path or None. Received: {directory!r}")
@@ -63,5 +72,6 @@ def course(settings: Any, objective: Objective, policy: SnarePolicy) -> dict[str
         "criterion": get_criterion(settings.criterion).kind,
         "prune_inputs": settings.prune_inputs,
         "compensate": settings.compensate,
+        "retrain": settings.retrain,
         **{name: getattr(policy, name) for name in numbers},
     }
