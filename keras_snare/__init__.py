@@ -44,6 +44,7 @@ from keras_snare.report import (
     LotteryReport,
     PackReport,
 )
+from keras_snare.search import compress, load_candidate
 from keras_snare.surgery import register_layer, save_model, shrink
 
 __version__ = "0.1.0"
@@ -83,11 +84,13 @@ __all__ = [
     "UnsupportedModelError",
     "channel_groups",
     "cluster_weights",
+    "compress",
     "cost",
     "deep_compress",
     "factorize",
     "factorize_report",
     "layers",
+    "load_candidate",
     "pack",
     "prune",
     "quantize",

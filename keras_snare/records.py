@@ -153,6 +153,7 @@ class TrialRow:
         accepted: bool, the verdict.
         params, flops: int, of the model with the cut in place.
         reason: str, the verdict in words.
+        metrics: list of floats, the monitored metric after each epoch of retraining.
     """
 
     trial: int
@@ -168,6 +169,7 @@ class TrialRow:
     params: int
     flops: int
     reason: str
+    metrics: list[float] = field(default_factory=list)
 
 
 class Ratios:

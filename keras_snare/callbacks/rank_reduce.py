@@ -34,6 +34,8 @@ class RankReduceCallback(SnareCallback):
         layers: which layers, of those whose units are ranks, such as `"dense1_in"`, and of
             `LowRankDense`: names, regular expressions, layer classes, or a predicate; None for all.
         max_trials: int or None, trials after which the search ends.
+        early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
+            accepted trials of the run have ever come back from.
         round_to: int or None, ranks stay multiples of it.
         stop_when_done: bool, end `fit` when the search is over.
         directory: path or None, a folder that keeps the run.
@@ -77,6 +79,7 @@ class RankReduceCallback(SnareCallback):
         gamma: float = 1.0,
         layers: Any = None,
         max_trials: int | None = None,
+        early_rejection: bool = True,
         round_to: int | None = None,
         stop_when_done: bool = True,
         directory: str | os.PathLike | None = None,
@@ -95,6 +98,7 @@ class RankReduceCallback(SnareCallback):
             gamma=gamma,
             layers=layers,
             max_trials=max_trials,
+            early_rejection=early_rejection,
             round_to=round_to,
             stop_when_done=stop_when_done,
             directory=directory,

@@ -3,12 +3,11 @@
 import os
 from typing import Any
 
-from keras_snare.callbacks.checks import check_settings
 from keras_snare.callbacks.pruning import PruningCallback
-from keras_snare.callbacks.snare_run import SnareRun, new_policy
+from keras_snare.callbacks.snare_run import SnareRun
 from keras_snare.criteria import Criterion, get_criterion
 from keras_snare.report import CompressionReport
-from keras_snare.search import Objective, objective
+from keras_snare.search import Objective, check_settings, new_policy, objective
 
 
 class SnareCallback(PruningCallback):
@@ -38,10 +37,17 @@ class SnareCallback(PruningCallback):
         layers: names, regular expressions, layer classes, or a predicate on layers; None for all
             that can be cut.
         max_trials: int or None, trials after which the search ends.
+        early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
+            accepted trials of the run have ever come back from.
         scoring_data: `(x, y)`, tf.data.Dataset or keras.utils.PyDataset to score units on, without
             sample weights; with None, the training step's own gradients are used.
         compensate: None, or what the layers that read removed units are given for them before a
             trial trains: `"least_squares"` or `"mean"`, as in `shrink`, from all of `scoring_data`.
+        retrain: `"full"`: a trial trains the whole network, in epochs of `fit`. `"blocks"`: it
+            trains only the layers that make, pass on and read the units, for `retrain_epochs` over
+            `scoring_data`, so that they compute what they did before the cut, and is judged at
+            once; when the search is over, `fit` trains the whole network for `retrain_epochs`
+            epochs, of which the best remains.
         prune_inputs: bool, also drop input features of a model that begins with `Dense`; a
             `FeatureSelection` layer is put in front of it. With `layers=[]`, nothing else is cut.
         round_to: int or None, widths stay multiples of it, such as 8 for hardware.
@@ -100,8 +106,10 @@ class SnareCallback(PruningCallback):
         gamma: float = 1.0,
         layers: Any = None,
         max_trials: int | None = None,
+        early_rejection: bool = True,
         scoring_data: Any = None,
         compensate: str | None = None,
+        retrain: str = "full",
         prune_inputs: bool = False,
         round_to: int | None = None,
         stop_when_done: bool = True,
@@ -121,8 +129,11 @@ class SnareCallback(PruningCallback):
         self.gamma = gamma
         self.layers = layers
         self.max_trials = max_trials
+        self.early_rejection = early_rejection
         self.scoring_data = scoring_data
         self.compensate = compensate
+        self.retrain = retrain
+        self.block_data = scoring_data
         self.prune_inputs = prune_inputs
         self.round_to = round_to
         self.stop_when_done = stop_when_done
@@ -149,7 +160,7 @@ class SnareCallback(PruningCallback):
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
         if self._run is not None:
-            self._run.epoch_ended(epoch + 1, logs)
+            self._run.fit_epoch_ended(epoch + 1, logs)
         else:
             logs.update(self._last_logs)
 

@@ -12,6 +12,24 @@ from keras_snare.records import Ratios, TrialRow
 from keras_snare.report.figures import check_types, finite
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """One accepted network of a search.
+
+    Args:
+        number: int, 0 for the network that the search began with; `load_candidate` takes it.
+        trial: int, the trial that it came from, 0 for none.
+        metric: float or None, its monitored metric.
+        params, flops: int, its parameters, and operations for one example.
+    """
+
+    number: int
+    trial: int
+    metric: float | None
+    params: int
+    flops: int
+
+
 @dataclass
 class CompressionReport(Ratios):
     """The course and the result of a search; `summary()` is for reading, `to_json()` for tools.
@@ -27,6 +45,7 @@ class CompressionReport(Ratios):
         metric: float or None, the metric of the model as it was left.
         retraining_epochs: int, epochs of `fit` that went into trials.
         finished: bool, whether the search came to its end by itself.
+        higher: bool, whether a higher metric is better.
     """
 
     monitor: str
@@ -41,11 +60,46 @@ class CompressionReport(Ratios):
     metric: float | None = None
     retraining_epochs: int = 0
     finished: bool = False
+    higher: bool = True
 
     @property
     def accepted(self) -> int:
         """Number of accepted trials."""
         return sum(row.accepted for row in self.rows)
+
+    def candidates(self) -> list[Candidate]:
+        """Returns the network that the search began with, and every one that it accepted."""
+        found = [Candidate(0, 0, self.baseline, self.params_before, self.flops_before)]
+        for row in self.rows:
+            if row.accepted:
+                found.append(Candidate(len(found), row.trial, row.metric, row.params, row.flops))
+        return found
+
+    def pareto(self, cost: str = "params") -> list[Candidate]:
+        """Returns the accepted networks that no other beats in both metric and cost.
+
+        Args:
+            cost: `"params"` or `"flops"`.
+
+        Returns:
+            Candidates from the cheapest to the best.
+
+        Raises:
+            ValueError: for another cost.
+        """
+        if cost not in ("params", "flops"):
+            raise ValueError(f"`cost` is 'params' or 'flops'. Received: cost={cost!r}")
+        sign, found, best = 1 if self.higher else -1, [], -math.inf
+        rated = [
+            (getattr(one, cost), -sign * one.metric, one)
+            for one in self.candidates()
+            if one.metric is not None and math.isfinite(one.metric)
+        ]
+        for _, loss, one in sorted(rated, key=lambda entry: entry[:2]):
+            if -loss > best:
+                best = -loss
+                found.append(one)
+        return found
 
     def summary(self) -> str:
         """Returns the trials as a table, and the result below it."""
@@ -77,6 +131,22 @@ class CompressionReport(Ratios):
             )
         return f"{rendered(table)}\n{self._result()}"
 
+    def pareto_table(self) -> str:
+        """Returns the networks of both fronts as a table, the cheapest first."""
+        fronts = {cost: self.pareto(cost) for cost in ("params", "flops")}
+        table = Table()
+        for name in ("candidate", "trial", self.monitor, "parameters", "FLOPs"):
+            table.add_column(name, justify="right")
+        table.add_column("best for its")
+        for one in sorted(self.candidates(), key=lambda one: one.params):
+            names = {"params": "parameters", "flops": "FLOPs"}
+            best = [names[cost] for cost, front in fronts.items() if one in front]
+            if best:
+                figures = (one.number, one.trial, f"{one.metric:.4f}")
+                costs = (f"{one.params:,}", f"{one.flops:,}")
+                table.add_row(*map(str, figures), *costs, ", ".join(best))
+        return rendered(table)
+
     def _result(self) -> str:
         def figure(value):
             return "unknown" if value is None else f"{value:.4f}"
@@ -97,7 +167,11 @@ class CompressionReport(Ratios):
         ratios = {"params_ratio": self.params_ratio, "flops_ratio": self.flops_ratio}
         figures = finite({**asdict(self), **ratios})
         rows = [finite(asdict(row)) for row in self.rows]
-        return json.dumps({**figures, "rows": rows}, allow_nan=False)
+        fronts = {
+            f"pareto_{cost}": [one.number for one in self.pareto(cost)]
+            for cost in ("params", "flops")
+        }
+        return json.dumps({**figures, **fronts, "rows": rows}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "CompressionReport":
@@ -123,4 +197,7 @@ class CompressionReport(Ratios):
 
 
 def _with_nan(figures: dict[str, Any]) -> dict[str, Any]:
-    return {name: math.nan if one is None else one for name, one in figures.items()}
+    read = {name: math.nan if one is None else one for name, one in figures.items()}
+    if isinstance(read.get("metrics"), list):
+        read["metrics"] = [math.nan if one is None else one for one in read["metrics"]]
+    return read

@@ -28,6 +28,15 @@ def fingerprint(model) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def configuration(model) -> dict | None:
+    """Returns what Keras builds a model anew from, as plain data; None where it has nothing."""
+    try:
+        stated = keras.saving.serialize_keras_object(model)
+        return json.loads(json.dumps(stated, allow_nan=False))
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+
+
 def held_variables(model) -> list[tuple[str, Any]]:
     """The variables of a model and its optimizer, by name, in the order in which they are stored.
 
@@ -68,14 +77,27 @@ class StoredValues:
         """
         return cls(record["names"], [directory.get(one) for one in record["values"]])
 
-    def put_into(self, held: Sequence[tuple[str, Any]], directory: RunDirectory) -> None:
+    def put_into(
+        self, held: Sequence[tuple[str, Any]], directory: RunDirectory, *, by_path: bool = True
+    ) -> None:
         """Assigns the values; the variables have to be those that were stored.
+
+        Args:
+            held: name and variable, as `held_variables` returns them.
+            directory: of the run, for messages.
+            by_path: whether whole paths are compared, or only how each variable itself is called:
+                what Keras builds from a configuration lies under other names than a user's model.
 
         Raises:
             SnapshotError: when they are not; nothing is assigned then.
         """
-        stored = list(zip(self.names, (one.shape for one in self.arrays), strict=True))
-        given = [(name, tuple(one.shape)) for name, one in held]
+
+        def name_of(path: str) -> str:
+            return path if by_path else path.rpartition("/")[2]
+
+        names = map(name_of, self.names)
+        stored = list(zip(names, (one.shape for one in self.arrays), strict=True))
+        given = [(name_of(path), tuple(one.shape)) for path, one in held]
         if stored != given:
             pairs = [(str(one), str(other)) for one, other in zip(stored, given, strict=False)]
             counts = (f"{len(stored)} variables", f"{len(given)}")

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import keras
+
 from keras_snare.arguments import is_number
 
 _HIGHER = "acc auc precision recall f1 fbeta iou dice r2 cosine_similarity hit ndcg map".split()
@@ -10,6 +12,7 @@ _LOWER = (
     "loss error err mse mae mape msle rmse entropy perplexity poisson divergence hinge logcosh"
 ).split()
 MODES = ("auto", "max", "min")
+_STEPS = ("train_step", "test_step")
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,46 @@ def objective(monitor: str, mode: str, eps: float) -> Objective:
     raise ValueError(
         f"It is not clear whether a higher {monitor!r} is better. Give mode='max' or mode='min'."
     )
+
+
+def check_metric(model, monitor: str) -> None:
+    """Checks that a metric is one of the model's, as far as they are known.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    known = metric_names(model)
+    if known is not None and monitor.removeprefix("val_") not in known:
+        listed = [*known, *(f"val_{name}" for name in known)]
+        raise ValueError(
+            f"`monitor` is not a metric of the model. Received: monitor={monitor!r}. "
+            f"There are: {', '.join(listed)}. Add it to model.compile(metrics=[...])."
+        )
+
+
+def metric_names(model) -> list[str] | None:
+    """Returns the names under which a compiled model logs, or None where they are not yet known.
+
+    Before its first step, a model with several outputs has not named its metrics; a model with a
+    step of its own names them in there.
+    """
+    steps = [(getattr(type(model), name), getattr(keras.Model, name)) for name in _STEPS]
+    if len(getattr(model, "outputs", ())) != 1 or any(own is not common for own, common in steps):
+        return None
+    names = ["loss"]
+    settings = model.get_compile_config() or {}
+    for group in ("metrics", "weighted_metrics"):
+        given = settings.get(group) or []
+        if not isinstance(given, list) or any(isinstance(one, list) for one in given):
+            return None
+        names.extend(_metric_name(one) for one in given)
+    return names
+
+
+def _metric_name(metric: str | dict) -> str:
+    if isinstance(metric, str):
+        return metric
+    config = metric.get("config")
+    if isinstance(config, str):
+        return config
+    return str((config or {}).get("name", metric.get("class_name")))

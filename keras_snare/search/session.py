@@ -3,15 +3,16 @@
 import gc
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
-from keras_snare.policy import Proposal, SnarePolicy, lowest, matching_groups
+from keras_snare.policy import Proposal, Recovery, SnarePolicy, lowest, matching_groups
 from keras_snare.records import GroupSize, PrunePlan, TrialRow
 from keras_snare.report import CompressionReport
+from keras_snare.search.block_training import BlockTraining
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import ScoreSource, Statistics
 from keras_snare.surgery import Compensation, Snapshot, plan_for, remove
@@ -29,7 +30,7 @@ class Trial:
         groups: the channel groups before it.
         plan: the cut.
         params, flops: of the model with the cut.
-        epochs: epochs of retraining so far.
+        metrics: the monitored metric after each epoch of retraining so far.
     """
 
     proposal: Proposal
@@ -40,7 +41,12 @@ class Trial:
     plan: PrunePlan
     params: int = 0
     flops: int = 0
-    epochs: int = 0
+    metrics: list[float] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of retraining so far."""
+        return len(self.metrics)
 
 
 class SnareSearch:
@@ -59,6 +65,9 @@ class SnareSearch:
         evaluate: returns the metric of the model as it is, or None where that is not to be had.
         tell: called with each judged `TrialRow`.
         compensation: what readers of the units that a trial removes are given for them.
+        blocks: trains the layers around a cut, after which the verdict falls, in the place of
+            epochs of the driver's; or None.
+        recovery: says which trials are hopeless, or None to train each as long as it may take.
         prepare: called before a cut with the groups, and that which is to be cut; may write the
             same network in other weights, and returns what undoes that.
     """
@@ -75,6 +84,8 @@ class SnareSearch:
         evaluate: Callable[[], float | None],
         tell: Callable[[TrialRow], None],
         compensation: Compensation | None = None,
+        blocks: BlockTraining | None = None,
+        recovery: Recovery | None = None,
         prepare: Callable[[ChannelGroups, ChannelGroup], Snapshot] | None = None,
     ):
         self.model = model
@@ -86,6 +97,8 @@ class SnareSearch:
         self.evaluate = evaluate
         self.tell = tell
         self.compensation = compensation
+        self.blocks = blocks
+        self.recovery = recovery
         self.prepare = prepare
         self.trial: Trial | None = None
         self.best = self.metric = math.nan
@@ -101,6 +114,7 @@ class SnareSearch:
             self.cost.flops,
             self.cost.params,
             self.cost.flops,
+            higher=objective.higher,
         )
 
     def begin(self, metric: float, statistics: Statistics) -> None:
@@ -126,6 +140,9 @@ class SnareSearch:
             math.nan if figure is None else figure for figure in (report.best, report.metric)
         )
         self.done = report.finished
+        for row in report.rows:
+            if self.recovery and row.accepted:
+                self.recovery.note(self._losses(row.metrics, row.best))
         self._look_again()
 
     def advance(self, epoch: int) -> None:
@@ -141,6 +158,9 @@ class SnareSearch:
             metric = self.evaluate()
             if metric is not None and self.objective.passes(metric, self.best):
                 self._accept(epoch, metric, self._sliced())
+            elif self.blocks is not None:
+                assert metric is not None, "blocks are trained where evaluation is at hand"
+                self._reject(epoch, metric, "rejected after training of its block,")
 
     def judge(self, epoch: int, metric: float, loss: float | None) -> None:
         """Judges the trial under way after an epoch of retraining.
@@ -151,7 +171,7 @@ class SnareSearch:
             loss: float or None, the training loss of the epoch.
         """
         trial = self._running()
-        trial.epochs += 1
+        trial.metrics.append(metric)
         self.report.retraining_epochs += 1
         if not math.isfinite(metric) or (loss is not None and not math.isfinite(loss)):
             self._reject(epoch, metric, "rejected: the loss or the metric is not finite")
@@ -159,6 +179,14 @@ class SnareSearch:
             self._accept(epoch, metric, self.source.collected())
         elif trial.epochs >= self.retrain_epochs:
             self._reject(epoch, metric, "rejected")
+        elif self.recovery and self.recovery.hopeless(
+            self._losses(trial.metrics), self.objective.eps
+        ):
+            self._reject(epoch, metric, "rejected early, too far from what was won back before,")
+
+    def _losses(self, metrics: list[float], best: float | None = None) -> list[float]:
+        best = self.best if best is None else best
+        return [self.objective.loss(one, best) for one in metrics]
 
     def left_with(self, metric: float) -> None:
         """Notes the metric of the model that is kept as things stand."""
@@ -192,6 +220,7 @@ class SnareSearch:
             scores = self.source.scores(self.groups, [group], self.statistics)
             removed = lowest(group, scores[group.name], proposal.remove)
             twins = self.source.twins([group], removed)
+            block = self.blocks and self.blocks.before(before, group, removed)
             snapshot = remove(
                 self.model, before, removed, twins=twins, compensation=self.compensation
             )
@@ -207,6 +236,8 @@ class SnareSearch:
         trial.params, trial.flops = self.cost.params, self.cost.flops
         self.source.follow(self._chosen())
         self._stayed = {one.name: ~np.isin(one.roots, removed) for one in before}
+        if block is not None:
+            block.train(self.groups)
 
     def _running(self) -> Trial:
         assert self.trial is not None, "a verdict needs a trial"
@@ -225,6 +256,8 @@ class SnareSearch:
         trial = self._running()
         self.trial = None
         self.policy.accept()
+        if self.recovery:
+            self.recovery.note(self._losses(trial.metrics))
         self.plan = self.plan.then(trial.plan)
         self.statistics = statistics
         row = self._row(trial, epoch, metric, True, "accepted")
@@ -263,4 +296,5 @@ class SnareSearch:
             params=trial.params,
             flops=trial.flops,
             reason=reason,
+            metrics=trial.metrics,
         )

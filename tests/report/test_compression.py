@@ -108,6 +108,9 @@ def test_json_has_every_figure():
         "metric": 0.915,
         "retraining_epochs": 4,
         "finished": True,
+        "higher": True,
+        "pareto_params": [2],
+        "pareto_flops": [2],
     }
     assert json.loads(_report().to_json())["rows"][0] == vars(_row(1, True))
 
@@ -193,3 +196,59 @@ def test_a_text_that_is_no_report(text, reason):
     message = rf"(?s)is a JSON object, as CompressionReport.to_json writes it. Received: .*{reason}"
     with pytest.raises(ValueError, match=message):
         CompressionReport.from_json(text)
+
+
+def test_candidates_are_the_base_and_what_was_accepted():
+    found = _report().candidates()
+    assert [(one.number, one.trial, one.metric) for one in found] == [
+        (0, 0, 0.91),
+        (1, 1, 0.91),
+        (2, 3, 0.915),
+    ]
+    assert (found[0].params, found[0].flops) == (100_000, 2_000_000)
+    assert (found[1].params, found[1].flops) == (12_345, 678_901)
+
+
+def _course(higher, *points):
+    rows = [
+        replace(_row(at + 1, True, metric), params=params, flops=flops)
+        for at, (metric, params, flops) in enumerate(points)
+    ]
+    return _report(rows=rows, higher=higher, baseline=0.5)
+
+
+def test_the_front_has_no_network_that_another_beats():
+    points = ((0.9, 900, 50), (0.8, 800, 60), (0.85, 700, 70), (math.nan, 10, 10))
+    report = _course(True, *points)
+    assert [one.number for one in report.pareto()] == [3, 1]
+    assert [one.number for one in report.pareto("flops")] == [1]
+    # A loss: less is better, and the base has least of it.
+    report = _course(False, *points)
+    assert [one.number for one in report.pareto()] == [3, 2, 0]
+    assert [one.number for one in report.pareto("flops")] == [1, 2, 0]
+
+
+def test_the_table_has_the_fronts():
+    lines = _course(True, (0.9, 900, 50), (0.8, 800, 60)).pareto_table().splitlines()
+    assert [line for line in lines if "parameters, FLOPs" in line and "0.9000" in line]
+    assert not [line for line in lines if "0.8000" in line and "FLOPs" in line]
+
+
+def test_another_cost_is_told():
+    with pytest.raises(ValueError, match="`cost` is 'params' or 'flops'"):
+        _report().pareto("bytes")
+
+
+def test_the_course_of_a_trial_is_read_back():
+    row = replace(_row(1, True), metrics=[0.5, math.nan, 0.9])
+    again = CompressionReport.from_json(_report(rows=[row]).to_json()).rows[0].metrics
+    assert again[0::2] == [0.5, 0.9]
+    assert math.isnan(again[1])
+
+
+@pytest.mark.parametrize("metrics", ["0.5", 0.5, ["0.5"], [[0.5]], None])
+def test_a_course_of_another_kind_is_refused(metrics):
+    stored = json.loads(_report().to_json())
+    stored["rows"][0]["metrics"] = metrics
+    with pytest.raises(ValueError, match="A stored report"):
+        CompressionReport.from_json(json.dumps(stored))

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from training import compiled, dense_model, same, state_of
 
-from keras_snare.policy import SnarePolicy
+from keras_snare.policy import Recovery, SnarePolicy
+from keras_snare.records import PrunePlan
+from keras_snare.report import CompressionReport
 from keras_snare.search import Objective, SnareSearch
 
 
@@ -42,7 +44,15 @@ class Session:
     """A search, and the metrics that the model would have right after each cut."""
 
     def __init__(
-        self, at_once=(), *, units=(8, 4), eps=0.1, retrain_epochs=2, layers=None, **policy
+        self,
+        at_once=(),
+        *,
+        units=(8, 4),
+        eps=0.1,
+        retrain_epochs=2,
+        layers=None,
+        recovery=None,
+        **policy,
     ):
         self.model = compiled(dense_model(units=units))
         self.model.optimizer.build(self.model.trainable_variables)
@@ -57,6 +67,7 @@ class Session:
             layers=layers,
             evaluate=lambda: next(self.at_once, None),
             tell=self.told.append,
+            recovery=recovery,
         )
 
     def begin(self, metric=0.9, statistics=None):
@@ -236,3 +247,41 @@ def test_a_lower_metric_may_be_better():
     search.judge(3, 0.39, 0.4)
     assert session.verdicts() == [("hidden1", 3, True)]
     assert search.report.best == 0.3
+
+
+def hopeless_at_once(session):
+    """One trial that wins back 0.05 in its second epoch, and one that is 0.3 away."""
+    search = session.begin()
+    search.judge(2, 0.75, 1.0)
+    search.judge(3, 0.85, 1.0)
+    search.advance(3)
+    search.judge(4, 0.5, 1.0)
+    return search
+
+
+def test_a_hopeless_trial_ends_early_and_is_undone():
+    session = Session(recovery=Recovery(least=1), retrain_epochs=5)
+    search = hopeless_at_once(session)
+    assert [row.metrics for row in session.told] == [[0.75, 0.85], [0.5]]
+    assert session.told[1].reason.startswith("rejected early")
+    assert session.told[1].epochs == 1
+    assert search.trial is None
+    assert session.model.count_params() == search.report.params_after
+
+
+def test_a_resumed_search_remembers_what_was_won_back():
+    first = Session(recovery=Recovery(least=1), retrain_epochs=5)
+    search = first.begin()
+    search.judge(2, 0.75, 1.0)
+    search.judge(3, 0.85, 1.0)
+    report = CompressionReport.from_json(search.report.to_json())
+    second = Session(recovery=Recovery(least=1), retrain_epochs=5)
+    second.search.resume(report, search.policy.state(), PrunePlan({}), None)
+    second.search.advance(3)
+    second.search.judge(4, 0.5, 1.0)
+    assert second.told[0].reason.startswith("rejected early")
+
+
+def test_without_recovery_every_trial_gets_its_epochs():
+    session = Session(retrain_epochs=5)
+    assert hopeless_at_once(session).trial is not None

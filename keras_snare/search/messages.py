@@ -4,7 +4,8 @@ import math
 
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
-from keras_snare.search import Objective, Trial
+from keras_snare.search.metric import Objective
+from keras_snare.search.session import Trial
 
 
 class Teller:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from keras_snare.search import Objective
+from keras_snare.search.metric import Objective
 from keras_snare.search.scores import Statistics
 from keras_snare.surgery import Snapshot, take_snapshot
 

@@ -1,8 +1,9 @@
 """The epochs before a search begins."""
 
-from keras_snare.callbacks.best_epoch import BestEpoch
-from keras_snare.search import Objective, SnareSearch
+from keras_snare.search.best_epoch import BestEpoch
+from keras_snare.search.metric import Objective
 from keras_snare.search.scores import Statistics
+from keras_snare.search.session import SnareSearch
 
 
 class Warmup:

@@ -5,21 +5,22 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from keras_snare.callbacks.best_epoch import BestEpoch
-from keras_snare.callbacks.warmup import Warmup
 from keras_snare.errors import SnapshotError
 from keras_snare.graph import channel_groups
 from keras_snare.records import PrunePlan
 from keras_snare.report import CompressionReport
-from keras_snare.search import (
-    RunDirectory,
-    SnareSearch,
+from keras_snare.search.best_epoch import BestEpoch
+from keras_snare.search.candidate import (
     StoredValues,
+    configuration,
     fingerprint,
     held_variables,
     random_states,
     store_values,
 )
+from keras_snare.search.run_directory import RunDirectory
+from keras_snare.search.session import SnareSearch
+from keras_snare.search.warmup import Warmup
 from keras_snare.surgery import remove, removed_channels, take_snapshot
 
 
@@ -34,6 +35,7 @@ class SavedRun:
 
     Attributes:
         epoch: int, epochs that the stored run was trained for; 0 when there is none.
+        tuning: int, epochs that it was still to be trained for after its search.
         report: `CompressionReport` of the stored run, None when its search has not begun.
 
     Raises:
@@ -44,9 +46,10 @@ class SavedRun:
         self.directory = RunDirectory(path)
         self.model = model
         self.settings = settings
-        self.epoch = 0
+        self.epoch = self.tuning = 0
         self.report: CompressionReport | None = None
         self._given = self._base = fingerprint(model)
+        self._description = configuration(model)
         self._accepted: list[dict] = []
         self._network: dict | None = None
         self._values: dict[str, StoredValues] = {}
@@ -63,6 +66,7 @@ class SavedRun:
         """Takes in all that is stored, so that nothing of it can be missing later."""
         self._check(record)
         self.epoch, self._base = record["epoch"], record["base"]
+        self._description, self.tuning = record["model"], record["tuning"]
         self._accepted, self._network = record["accepted"], record["network"]
         for name in ("network", "best"):
             if record[name] is not None:
@@ -153,7 +157,12 @@ class SavedRun:
         return best if record["best"] is not None else None
 
     def save(
-        self, epoch: int, search: SnareSearch, warmup: Warmup, afterwards: BestEpoch | None
+        self,
+        epoch: int,
+        search: SnareSearch,
+        warmup: Warmup,
+        afterwards: BestEpoch | None,
+        tuning: int,
     ) -> None:
         """Stores the run as it is between two trials.
 
@@ -162,6 +171,7 @@ class SavedRun:
             search: the search; what it accepted is in the model.
             warmup: the epochs before it.
             afterwards: the best epoch since the search was over, or None.
+            tuning: int, epochs that are trained after the search.
 
         Raises:
             SnapshotError: when the directory cannot be written.
@@ -176,8 +186,10 @@ class SavedRun:
             {
                 "settings": self.settings,
                 "base": self._base,
+                "model": self._description,
                 "epoch": epoch,
                 "warmup": warmup.remaining,
+                "tuning": tuning,
                 "search": self._store_search(search) if warmup.over else None,
                 "network": self._network,
                 "best": best and self._store_best(best),

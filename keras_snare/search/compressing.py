@@ -1,0 +1,193 @@
+"""`compress`: a search that trains by itself."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_snare.arguments import check_count
+from keras_snare.criteria import Criterion, get_criterion
+from keras_snare.report import CompressionReport
+from keras_snare.search.messages import Teller
+from keras_snare.search.metric import objective
+from keras_snare.search.retraining import Fit, Retraining
+from keras_snare.search.search_run import SearchRun
+from keras_snare.search.settings import check_settings, new_policy
+
+
+@dataclass
+class _Settings:
+    """The arguments of `compress` that a search is told."""
+
+    retrain_epochs: int
+    warmup_epochs: int
+    first_step: float
+    min_step: float
+    beta: float
+    gamma: float
+    layers: Any
+    max_trials: int | None
+    early_rejection: bool
+    scoring_data: Any
+    compensate: str | None
+    retrain: str
+    block_data: Any
+    prune_inputs: bool
+    round_to: int | None
+    directory: str | os.PathLike | None
+    verbose: int
+    criterion: Criterion
+    stop_when_done: bool = field(default=True, init=False)
+
+
+def compress(
+    model,
+    train: Any,
+    validation: Any,
+    *,
+    eps: float = 0.005,
+    monitor: str = "val_accuracy",
+    mode: str = "auto",
+    criterion: str | Criterion = "taylor",
+    retrain_epochs: int = 5,
+    warmup_epochs: int = 0,
+    first_step: float = 0.64,
+    min_step: float = 0.08,
+    beta: float = 1.0,
+    gamma: float = 1.0,
+    layers: Any = None,
+    max_trials: int | None = None,
+    early_rejection: bool = True,
+    max_epochs: int | None = None,
+    scoring_data: Any = None,
+    compensate: str | None = None,
+    retrain: str = "full",
+    prune_inputs: bool = False,
+    round_to: int | None = None,
+    fit: Fit | None = None,
+    batch_size: int = 32,
+    seed: int | None = None,
+    directory: str | os.PathLike | None = None,
+    verbose: int = 1,
+) -> tuple[keras.Model, CompressionReport]:
+    """Finds the smallest model whose metric stays within `eps` of the best, outside of `fit`.
+
+    It is the search of `SnareCallback`, with the same policy and the same verdicts, and goes on
+    until there is nothing left to try. It trains by itself, with what the model was compiled with,
+    an epoch at a time, and evaluates after each of them.
+
+    Args:
+        model: a compiled Keras model, built and usually trained; it is cut in place.
+        train: `(x, y)` or `(x, y, sample_weight)` arrays, a tf.data.Dataset or a
+            keras.utils.PyDataset to retrain on; whatever `fit` takes, where that is given.
+        validation: the same, to decide on.
+        eps: float, accepted loss of `monitor` against the best seen, such as 0.005 for half a point
+            of accuracy.
+        monitor: str, the metric that decides, on `validation`; with or without `val_`.
+        mode: `"max"`, `"min"`, or `"auto"` to go by the name of the metric.
+        criterion: name or `Criterion`, which units go first.
+        retrain_epochs: int, epochs of training that a trial gets.
+        warmup_epochs: int, epochs of ordinary training before the first cut; 0 and 1 both mean
+            one, which the scores are collected in. The search begins with the best model so far.
+        first_step: float, share of a layer that its first trial removes.
+        min_step: float, a layer leaves the search when its share, halved at every rejection, falls
+            below.
+        beta: float, weight of the parameters in the choice of the layer.
+        gamma: float, weight of the FLOPs in the choice of the layer.
+        layers: names, regular expressions, layer classes, or a predicate on layers; None for all
+            that can be cut.
+        max_trials: int or None, trials after which the search ends.
+        early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
+            accepted trials of the run have ever come back from.
+        max_epochs: int or None, epochs of training after which the search ends, wherever it is.
+        scoring_data: data to score units on, or None for the training steps' own gradients.
+        compensate: None, `"least_squares"` or `"mean"`, as `SnareCallback` takes it.
+        retrain: `"full"`, or `"blocks"` as `SnareCallback` takes it, on `scoring_data` or `train`.
+        prune_inputs: bool, also drop input features of a model that begins with `Dense`.
+        round_to: int or None, widths stay multiples of it, such as 8 for hardware.
+        fit: function of `(model, train, epoch)` that trains the model for one epoch, in the place
+            of `model.fit`; `epoch` counts from 0. What it returns may be a `History`, of which the
+            loss is looked at. It trains by the model's own optimizer.
+        batch_size: int, of arrays.
+        seed: int or None. With a seed, what a trial trains follows from the seed and the trial
+            alone, so that the same call gives the same model, also when a run was killed between.
+        directory: path or None, a folder that keeps the run, as `SnareCallback` says. Called again
+            on the same model, a run that was killed goes on, and loses the trial under way at most.
+        verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
+
+    Returns:
+        The model, the same object, and the `CompressionReport`. However the call ends, the model is
+        the last accepted one.
+
+    Raises:
+        ValueError, TypeError: for arguments out of range; nothing has changed then.
+        UnsupportedModelError: when the model cannot be cut, is not compiled or not built, or its
+            optimizer has `use_ema`; nothing has changed then.
+        SnapshotError: when `directory` holds a damaged run, or one of another model or of other
+            settings, or cannot be written; the model is the last accepted one.
+
+    Example:
+
+    >>> model, report = keras_snare.compress(model, (x, y), (x_validation, y_validation), eps=0.005)
+    >>> print(report.summary())
+
+    Reference:
+        Viehmann, master thesis, KIT 2020 (SNARE).
+    """
+    goal, chosen = objective(_on_validation(monitor), mode, eps), get_criterion(criterion)
+    settings = _Settings(
+        retrain_epochs,
+        warmup_epochs,
+        first_step,
+        min_step,
+        beta,
+        gamma,
+        layers,
+        max_trials,
+        early_rejection,
+        scoring_data,
+        compensate,
+        retrain,
+        train if scoring_data is None else scoring_data,
+        prune_inputs,
+        round_to,
+        directory,
+        verbose,
+        chosen,
+    )
+    new_policy(settings)
+    check_settings(settings, chosen)
+    check_count("max_epochs", max_epochs, optional=True)
+    trainer = Retraining(model, train, validation, goal, fit=fit, batch_size=batch_size, seed=seed)
+    run = SearchRun(
+        settings,
+        model,
+        goal,
+        chosen,
+        evaluate=trainer.evaluate,
+        teller=Teller(verbose, {"verbose": 0}),
+        listeners=[],
+    )
+    return model, _searched(run, trainer, max_epochs)
+
+
+def _on_validation(monitor: Any) -> Any:
+    known = not isinstance(monitor, str) or not monitor or monitor.startswith("val_")
+    return monitor if known else f"val_{monitor}"
+
+
+def _searched(run: SearchRun, trainer: Retraining, max_epochs: int | None) -> CompressionReport:
+    """Trains, epoch by epoch, until the search is done."""
+    epoch = run.epochs
+    try:
+        run.begin()
+        while not run.ended and (max_epochs is None or epoch < max_epochs):
+            run.epoch_begins()
+            logs = trainer.epoch(epoch, run.position)
+            epoch += 1
+            run.epoch_ended(epoch, trainer.evaluate(), logs)
+    finally:
+        run.tidy_up()
+    assert run.report is not None, "the search has begun"
+    return run.report
