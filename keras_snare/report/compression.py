@@ -197,7 +197,13 @@ class CompressionReport(Ratios):
 
 
 def _with_nan(figures: dict[str, Any]) -> dict[str, Any]:
-    read = {name: math.nan if one is None else one for name, one in figures.items()}
-    if isinstance(read.get("metrics"), list):
-        read["metrics"] = [math.nan if one is None else one for one in read["metrics"]]
-    return read
+    def one(value: Any) -> Any:
+        if isinstance(value, list):
+            return [one(entry) for entry in value]
+        return math.nan if value is None else value
+
+    # A row that has no list of metrics is told by its type.
+    return {
+        name: value if name == "metrics" and value is None else one(value)
+        for name, value in figures.items()
+    }

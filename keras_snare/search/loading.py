@@ -127,11 +127,11 @@ def _base(record: dict, files: RunDirectory, model: Any) -> keras.Model:
 
 
 def _make(model, record: dict, chosen: dict, values: StoredValues, files: RunDirectory) -> None:
-    if record["settings"]["prune_inputs"]:
-        selection = InputSelection(model)
+    selection = InputSelection(model) if record["settings"]["prune_inputs"] else None
+    if selection is not None:
         selection.insert()
     groups = channel_groups(model)
     remove(model, groups, removed_channels(groups, PrunePlan(chosen["keep"])))
     values.put_into(held_variables(model)[: len(model.weights)], files, by_path=False)
-    if record["settings"]["prune_inputs"]:
+    if selection is not None:
         selection.remove_if_idle()
