@@ -1,7 +1,8 @@
 """A deep network in other forms at equal numbers of parameters: MNIST, four layers of 2,048.
 
 Each form has four hidden layers and an output layer, and takes as wide layers, or as high a rank,
-as the budget allows; nothing is chosen by results. All train for the same epochs, with Adam, the
+as the budget allows; where it cannot use half of a budget, it is left out. Nothing is chosen by
+results. All train for the same epochs, with Adam, the
 learning rate falling along half a cosine from the same value. Validation accuracy, and test
 accuracy, of the last epoch.
 
@@ -117,7 +118,9 @@ def main() -> None:
         for name in FORMS if share > 1 else ("narrow",):
             known = results.setdefault("budgets", {}).setdefault(str(share), {})
             setting = largest(name, full // share)
-            if name not in known and setting is not None:
+            if setting is None or 2 * network(name, setting).count_params() < full // share:
+                continue
+            if name not in known:
                 known[name] = [trained(name, setting, data, seed) for seed in arguments.seeds]
                 results_files.write(path, results)
 
