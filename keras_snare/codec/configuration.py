@@ -17,7 +17,7 @@ import keras
 from keras_snare.codec.classes import check_classes
 from keras_snare.codec.phrases import PHRASES
 from keras_snare.errors import CodecError, UnsupportedModelError
-from keras_snare.graph.trace import states_its_graph, without_values
+from keras_snare.graph.trace import parts_of, states_its_graph, without_values
 
 # A configuration is text about layers; ten million characters are those of a hundred thousand.
 MAX_SIZE = 10_000_000
@@ -151,6 +151,18 @@ def count_of(variable: Any) -> int:
     for size in variable.shape:
         found *= int(size)
     return found
+
+
+def finish(model) -> bool:
+    """Has layers derive what they compute with from their variables, once these are set.
+
+    Returns:
+        Whether there are such layers; what was compiled before holds what they had then.
+    """
+    found = [one for one in parts_of(model) if isinstance(one, keras.layers.Normalization)]
+    for layer in found:
+        layer.finalize_state()
+    return bool(found)
 
 
 def _check_size(size: int) -> None:

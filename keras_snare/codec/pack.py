@@ -8,7 +8,13 @@ from typing import Any
 from keras_snare.arguments import check_count
 from keras_snare.codec.choosing import PlainForms
 from keras_snare.codec.coding import Coding
-from keras_snare.codec.configuration import configuration_of, drawing_nothing, twin_of, variables_of
+from keras_snare.codec.configuration import (
+    configuration_of,
+    drawing_nothing,
+    finish,
+    twin_of,
+    variables_of,
+)
 from keras_snare.codec.grids import grids_of
 from keras_snare.codec.pack_checks import check, check_same, codings_by_key
 from keras_snare.codec.sensitive import SensitiveForms
@@ -127,6 +133,8 @@ def _writing(variables: list[Variable], twin: Any) -> Callable[[list[Any]], None
     def write(values: list[Any]) -> None:
         for target, value in zip(targets, values, strict=True):
             target.assign(value)
+        if finish(twin):
+            twin.test_function = None
 
     write([one.value for one in variables])
     return write

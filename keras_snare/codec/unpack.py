@@ -9,6 +9,7 @@ from keras_snare.codec.bit_stream import BitReader
 from keras_snare.codec.configuration import (
     count_of,
     decompressed,
+    finish,
     model_of,
     numbers_of,
     stated,
@@ -72,6 +73,7 @@ def unpacked(content: bytes, max_numbers: int) -> Any:
         )
     model = model_of(stated(configuration))
     _read_variables(container, variables_of(model))
+    finish(model)
     return model
 
 
