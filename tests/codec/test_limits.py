@@ -74,14 +74,36 @@ def test_wrong_batch_size(tmp_path):
 
 def test_constants_and_metrics_are_bounded():
     constant = {"class_name": "__numpy__", "config": {"value": 0, "dtype": "(5000,5000)f8"}}
-    with pytest.raises(CodecError, match="plain type"):
-        check_classes({"layers": [constant]})
+    for dtype in ("(5000,5000)f8", "U100000000", "S9", "V9", "O", "string"):
+        constant["config"]["dtype"] = dtype
+        with pytest.raises(CodecError, match="plain type"):
+            check_classes({"layers": [constant]})
     constant["config"]["dtype"] = "float8_e4m3fn"
     check_classes({"layers": [constant]})
     metric = {"class_name": "MeanIoU", "module": "keras.metrics", "config": {"num_classes": 4096}}
     check_classes([metric])
-    with pytest.raises(CodecError, match="metrics of"):
+    with pytest.raises(CodecError, match="numbers in metrics"):
         check_classes([metric] * 3)
+    metric["config"]["num_classes"] = 1e9
+    with pytest.raises(CodecError, match="up to 4096"):
+        check_classes([metric])
+
+
+def _stated(count: int, kind: str) -> dict:
+    parts = [{"class_name": "ReLU", "module": "keras.layers", "config": {}} for _ in range(count)]
+    return {"class_name": kind, "module": "keras", "config": {"layers": parts}}
+
+
+def test_layers_and_their_calls_are_bounded():
+    check_classes(_stated(1900, "Model"))
+    with pytest.raises(CodecError, match=r"2000 layers and operations.*Received: 2101"):
+        check_classes(_stated(2100, "Model"))
+    check_classes(_stated(200, "Sequential"))
+    with pytest.raises(CodecError, match="65536 calls of layers"):
+        check_classes(_stated(300, "Sequential"))
+    called = _stated(50, "Model") | {"inbound_nodes": [{}] * 1500}
+    with pytest.raises(CodecError, match="65536 calls of layers"):
+        check_classes(called)
 
 
 @pytest.mark.slow
