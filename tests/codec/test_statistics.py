@@ -50,3 +50,38 @@ def test_training_for_few_bytes_leaves_adapted_layers_alone(tmp_path):
     model.fit(X, X[:, :3], verbose=0, callbacks=[rate])
     found = unpack(tmp_path / "model.snare").predict(X, verbose=0)
     np.testing.assert_array_equal(found, model.predict(X, verbose=0))
+
+
+def _normalized(spread: float) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """A sum of normalized inputs, whose deviations are so far apart."""
+    random = np.random.default_rng(0)
+    deviations = np.logspace(-spread, spread, 16).astype("float32")
+    x = (random.normal(1, 1, size=(400, 16)) * deviations).astype("float32")
+    model = keras.Sequential([keras.Input((16,)), layers.BatchNormalization(), layers.Dense(1)])
+    model.layers[0].moving_variance.assign(x.var(0))
+    model.layers[0].moving_mean.assign(x.mean(0))
+    model.layers[1].kernel.assign(np.ones((16, 1)))
+    model.compile("sgd", "mse")
+    return model, x, model.predict(x, verbose=0)
+
+
+@pytest.mark.parametrize("quality", [40, pytest.param(95, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("measured", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_small_variances_beside_large_ones_are_kept(quality, measured, tmp_path):
+    errors = []
+    for spread in (0.0, 1.5):
+        model, x, y = _normalized(spread)
+        data = {"data": (x, y + 1)} if measured else {}
+        pack(model, tmp_path / "model.snare", quality=quality, **data)
+        found = unpack(tmp_path / "model.snare")
+        assert (found.layers[0].moving_variance.numpy() > 0).all()
+        errors.append(np.sqrt(np.mean((found.predict(x, verbose=0) - y) ** 2)))
+    assert errors[1] <= 2 * errors[0] + 0.01
+
+
+def test_variances_that_are_none_are_rounded_as_others(tmp_path):
+    model, _, _ = _normalized(0.0)
+    model.layers[0].moving_variance.assign(np.linspace(-1, 1, 16))
+    pack(model, tmp_path / "model.snare", quality=50)
+    found = unpack(tmp_path / "model.snare").get_weights()[3]
+    np.testing.assert_allclose(found, np.linspace(-1, 1, 16), atol=0.02)
