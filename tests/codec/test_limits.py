@@ -7,6 +7,10 @@ import pytest
 import keras_snare
 from keras_snare.codec import Coding
 from keras_snare.codec.classes import check_classes
+from keras_snare.codec.pack_checks import codings_by_key
+from keras_snare.codec.sensitive import SensitiveForms
+from keras_snare.codec.sensitivity import Evidence
+from keras_snare.codec.writing import Variable
 from keras_snare.errors import CodecError
 
 layers = keras.layers
@@ -50,6 +54,21 @@ def test_a_variable_that_is_not_finite_is_kept_beside_data(tmp_path):
     table.embeddings.assign(held)
     found = weights_of_the_file(model, tmp_path / "m.snare", quality=60, data=(X, Y))
     np.testing.assert_array_equal(found[0], held)
+
+
+def test_codings_whose_numbers_would_not_be_finite_are_told(tmp_path):
+    model = network(dtype="float16")
+    kernel = model.get_layer("first").kernel
+    kernel.assign(np.linspace(-65000, 65000, 32).reshape(4, 8))
+    coding = {kernel.path: Coding("none", None, 40000.0)}
+    variables = [Variable.of(one) for one in model.variables]
+    given = codings_by_key(coding, variables)
+    made = SensitiveForms(variables, {}, given, {}, Evidence({}, {}))
+    with pytest.raises(ValueError, match="first/kernel"):
+        made.at(50)
+    with pytest.raises(ValueError, match="first/kernel"):
+        keras_snare.pack(model, tmp_path / "m.snare", codings=coding)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_codings_that_lose_too_much_are_told(tmp_path):
