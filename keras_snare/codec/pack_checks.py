@@ -45,12 +45,7 @@ def check(
         ImportError: when the package that codes is missing.
     """
     _check_model(model, path)
-    check_grids(grids)
-    if not isinstance(codings, (Mapping, type(None))):
-        raise TypeError(
-            "`codings` is a dictionary from paths of variables to their Coding, or None. Received: "
-            f"codings={codings!r}"
-        )
+    _check_paths(codings, grids)
     if quality is not None and not (is_number(quality) and LOWEST <= quality <= HIGHEST):
         raise ValueError(
             f"`quality` is a number from 1 to 100, or None. Received: quality={quality!r}"
@@ -142,6 +137,15 @@ def check_same(variables: list[Variable], twin: Any) -> None:
         raise UnsupportedModelError(
             f"Expected a model that its configuration describes. Received: {twin.name!r}, whose "
             "configuration gives other variables. Build it with the functional API."
+        )
+
+
+def _check_paths(codings: Any, grids: Any) -> None:
+    check_grids(grids)
+    if not isinstance(codings, (Mapping, type(None))):
+        raise TypeError(
+            "`codings` is a dictionary from paths of variables to their Coding, or None. Received: "
+            f"codings={codings!r}"
         )
 
 
