@@ -1,7 +1,6 @@
 """Mistakes that `RateCallback` can see before any training."""
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -13,7 +12,7 @@ from keras_snare.callbacks.lottery import LotteryTicketCallback
 from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.quantize_aware import QuantizeAwareCallback
 from keras_snare.callbacks.snare import SnareCallback
-from keras_snare.codec import check_packable
+from keras_snare.codec import check_grids, check_packable
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.policy import check_layers
 from keras_snare.surgery.optimizers import optimizers_of
@@ -35,11 +34,7 @@ def check_arguments(settings: Any) -> None:
     if not is_whole(start) or start < 0:
         raise ValueError(f"`start_epoch` is an integer, 0 or more. Received: start_epoch={start!r}")
     check_layers(settings.layers)
-    if not isinstance(settings.grids, (Mapping, type(None))):
-        raise TypeError(
-            "`grids` is a dictionary from paths of variables to the grids of their features, or "
-            f"None. Received: grids={settings.grids!r}"
-        )
+    check_grids(settings.grids)
     if not isinstance(settings.path, (str, os.PathLike, type(None))) or settings.path == "":
         raise TypeError(f"`path` is a path or None. Received: path={settings.path!r}")
 

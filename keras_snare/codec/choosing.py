@@ -1,14 +1,13 @@
 """Which form a variable is stored in: the one that takes the fewest bytes at its step."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import numpy as np
 
 from keras_snare.codec.coding import TRANSFORMS, Coding, from_integers, to_integers
 from keras_snare.codec.forms import Form, exact_form
-from keras_snare.codec.transforms import MAX_LENGTH, Grid
+from keras_snare.codec.transforms import MAX_LENGTH, Grid, fits
 from keras_snare.codec.writing import Variable
 
 # Above this share of zeros a kernel is taken to be pruned, and its zeros are kept.
@@ -17,13 +16,25 @@ PRUNED = 0.5
 _MIDDLE, _DOUBLING = 50.0, 12.0
 # Biases and statistics are few, and errors in them go to whole channels.
 _FINER = 64.0
+# Few values, as clustering leaves them, are kept where they take so much more than rounding them:
+# 16 values take 4 bits each, and rounding to a step at the lower qualities one.
+_KEPT, _KEPT_BYTES = 5.0, 16.0
+# Numbers for each of the few values; pruning leaves few numbers of many values, by chance.
+_SHARED = 4
 
 
-def step_of(value: np.ndarray, quality: float) -> float:
-    """Returns the step of a variable at a quality."""
+def step_of(value: np.ndarray, quality: float, unit: float | None) -> float:
+    """Returns the step of a variable at a quality.
+
+    Args:
+        value: the variable.
+        quality: float.
+        unit: what an error is measured by where that is not its size, see `units_of`.
+    """
     size = float(np.sqrt(np.mean(np.square(value.astype(np.float64)))))
-    step = max(size, 1e-30) * quality_step(quality)
-    return step if value.ndim > 1 else min(step, max(size, 1e-30)) / _FINER
+    size = max(size if unit is None else unit, 1e-30)
+    step = size * quality_step(quality)
+    return step if value.ndim > 1 and unit is None else min(step, size) / _FINER
 
 
 def quality_step(quality: float) -> float:
@@ -49,21 +60,70 @@ def transforms_of(value: np.ndarray, grid: Grid | None) -> tuple[str, ...]:
 
 
 def rounded_form(value: np.ndarray, codings: list[Coding]) -> Form:
-    """Returns the smallest of some forms, among them the one that keeps every bit."""
-    found = [Form(one, content=to_integers(value, one)) for one in codings]
+    """Returns the smallest of some forms, or the one that keeps every bit.
+
+    That is taken where none is finite, and where the few values of it are to be kept.
+    """
+    found = [form for form in (_attempt(value, one) for one in codings) if form is not None]
     exact = exact_form(value, codings[0].grid)
-    found = [one for one in found if is_finite(one, value)] or [exact]
-    if exact.values is not None and exact is not found[0]:
-        # Few values cost no accuracy, so that they are preferred.
-        found.insert(0, exact)
-    return smallest(found, value)
+    if not found:
+        return exact
+    return kept(exact, smallest(found, value), value)
+
+
+def _attempt(value: np.ndarray, coding: Coding) -> Form | None:
+    """The form of a variable in a coding; None where that is not exact, or not finite."""
+    try:
+        found = Form(coding, content=to_integers(value, coding))
+    except ValueError:
+        return None
+    return found if is_finite(found, value) else None
+
+
+def kept(exact: Form, rounded: Form, value: np.ndarray) -> Form:
+    """Returns the form that keeps every bit if it has few values and costs no more than these may.
+
+    Few values that are shared by many numbers were chosen so; to lose them saves little.
+    """
+    if exact.values is None:
+        return rounded
+    sizes = [one.coded_bytes(value.shape, value.dtype) for one in (exact, rounded)]
+    shared = np.count_nonzero(value) >= _SHARED * (len(exact.values) - 1)
+    allowed = _KEPT * sizes[1] + _KEPT_BYTES if shared else sizes[1]
+    return exact if sizes[0] <= allowed else rounded
+
+
+def given_form(variable: Variable, coding: Coding) -> Form:
+    """Returns the form of a variable whose coding is set.
+
+    Raises:
+        ValueError: when the coding does not suit the variable.
+    """
+    value = variable.value
+    try:
+        found = Form(coding, content=to_integers(value, coding))
+    except ValueError as error:
+        raise ValueError(f"`codings` of {variable.path!r}: {error}") from error
+    if not is_finite(found, value):
+        raise ValueError(
+            f"`codings` are such that rounded numbers are finite. Received: step={coding.step!r} "
+            f"for {variable.path!r}, a multiple of which is too large for {value.dtype}. Take a "
+            "smaller step."
+        )
+    exact = exact_form(value, coding.grid)
+    again = from_integers(found.content, coding, value.shape, value.dtype)
+    same = exact.values is not None and np.array_equal(again, value)
+    return smallest([exact, found], value) if same else found
 
 
 def is_finite(form: Form, value: np.ndarray) -> bool:
-    """Tells whether no multiple of the step is too large for the type of a variable."""
-    assert form.coding is not None
+    """Tells whether integers are read back, and none as a number too large for the variable."""
+    coding = form.coding
+    assert coding is not None
+    if coding.transform == "dct" and coding.grid and not fits(form.content, coding.grid):
+        return False
     with np.errstate(over="ignore"):
-        again = from_integers(form.content, form.coding, value.shape, value.dtype)
+        again = from_integers(form.content, coding, value.shape, value.dtype)
     return bool(np.isfinite(again.astype(np.float64)).all())
 
 
@@ -74,20 +134,18 @@ def smallest(forms: list[Form], value: np.ndarray) -> Form:
     return min(forms, key=lambda one: one.coded_bytes(value.shape, value.dtype))
 
 
-def form_of(value: np.ndarray, grid: Grid | None, quality: float | None, given: Any) -> Form:
+def form_of(value: np.ndarray, grid: Grid | None, quality: float, unit: float | None) -> Form:
     """Returns the form of a variable.
 
     Args:
         value: the variable.
         grid: what it lies on.
-        quality: float, or None to keep every bit.
-        given: the `Coding` to use, or None.
+        quality: float.
+        unit: see `step_of`.
     """
-    if given is not None:
-        return rounded_form(value, [given])
-    if quality is None or not rounds(value):
+    if not rounds(value):
         return exact_form(value, grid)
-    step = step_of(value, quality)
+    step = step_of(value, quality, unit)
     return rounded_form(value, [Coding(one, grid, step) for one in transforms_of(value, grid)])
 
 
@@ -98,6 +156,7 @@ class PlainForms:
         variables: all that the file holds.
         grids: by key.
         given: codings by key that are set.
+        units: by key, see `units_of`.
     """
 
     def __init__(
@@ -105,12 +164,19 @@ class PlainForms:
         variables: list[Variable],
         grids: Mapping[int, Grid],
         given: Mapping[int, Coding],
+        units: Mapping[int, float],
     ) -> None:
         self._variables, self._grids, self._given = variables, grids, given
+        self._units = units
 
     def at(self, quality: float | None) -> list[Form]:
         """Returns the forms at a quality, or those that keep every bit, in the variables' order."""
-        return [
-            form_of(one.value, self._grids.get(one.key), quality, self._given.get(one.key))
-            for one in self._variables
-        ]
+        return [self._form(one, quality) for one in self._variables]
+
+    def _form(self, variable: Variable, quality: float | None) -> Form:
+        key, value = variable.key, variable.value
+        if key in self._given:
+            return given_form(variable, self._given[key])
+        if quality is None:
+            return exact_form(value, self._grids.get(key))
+        return form_of(value, self._grids.get(key), quality, self._units.get(key))

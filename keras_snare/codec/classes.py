@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -23,38 +24,71 @@ _MOST_OF_METRICS = 2**25
 # Operations that return a list, by the setting that says how long it is.
 _LISTS = {"ArraySplit": "indices_or_sections", "Split": "indices_or_sections", "Unstack": "num"}
 _LONGEST = 1024
+# Keras's largest application has a half of these.
+_MOST_OPERATIONS = 2000
+# A Sequential is built anew with each layer; these take a minute.
+_MOST_CALLS = 2**16
+# What constants may be made of: types whose numbers take a few bytes, unlike texts of any length.
+_NUMBERS = re.compile(r"bool|bfloat16|float8_\w+|u?int\d{1,2}|float(16|32|64)|complex(64|128)")
 
 
 def check_classes(configuration: Any) -> None:
     """Checks that a configuration names known classes, in whatever place.
 
     Raises:
-        CodecError: when it names another, is nested without end, or asks for metrics or constants
-            that take up more than is allowed.
+        CodecError: when it names another, is nested without end, or asks for layers, metrics or
+            constants that take up more than is allowed.
     """
-    metrics: list[int] = []
-    _check(configuration, metrics, 0)
-    if sum(metrics) > _MOST_OF_METRICS:
-        raise CodecError(
-            f"Expected metrics of {_MOST_OF_METRICS} numbers in all at most. Received: "
-            f"{sum(metrics)}. The file is damaged, or not meant well."
-        )
+    asked = _Asked()
+    asked.calls = _check(configuration, asked, 0)
+    for what, found, most in (
+        ("layers and operations", asked.operations, _MOST_OPERATIONS),
+        ("calls of layers while it is built", asked.calls, _MOST_CALLS),
+        ("numbers in metrics", asked.metrics, _MOST_OF_METRICS),
+    ):
+        if found > most:
+            raise CodecError(
+                f"Expected a model of {most} {what} at most. Received: {found}. Packed files have "
+                "no more."
+            )
 
 
-def _check(configuration: Any, metrics: list[int], depth: int) -> None:
+@dataclass
+class _Asked:
+    """How many of what takes up memory or time a configuration asks for."""
+
+    operations: int = 0
+    calls: int = 0
+    metrics: int = 0
+
+
+def _check(configuration: Any, asked: _Asked, depth: int) -> int:
+    """Checks a part, and returns about how many calls of layers building it takes."""
     if depth > _DEEPEST:
         raise CodecError(f"Expected a configuration of {_DEEPEST} levels at most. Received: more.")
     if isinstance(configuration, dict):
+        before = asked.operations
         if "class_name" in configuration:
-            _check_class(configuration, metrics)
-        for one in configuration.values():
-            _check(one, metrics, depth + 1)
-    elif isinstance(configuration, (list, tuple)):
-        for one in configuration:
-            _check(one, metrics, depth + 1)
+            _check_class(configuration, asked)
+        calls = asked.operations - before
+        calls += sum(_check(one, asked, depth + 1) for one in configuration.values())
+        return calls * _times(configuration)
+    if isinstance(configuration, (list, tuple)):
+        return sum(_check(one, asked, depth + 1) for one in configuration)
+    return 0
 
 
-def _check_class(stated: dict[str, Any], metrics: list[int]) -> None:
+def _times(stated: dict[str, Any]) -> int:
+    """How often what is in a layer is called: each time that the layer is."""
+    nodes, config = stated.get("inbound_nodes"), stated.get("config")
+    times = max(len(nodes), 1) if isinstance(nodes, (list, dict)) else 1
+    if stated.get("class_name") == "Sequential" and isinstance(config, dict):
+        parts = config.get("layers")
+        times *= max(len(parts), 1) if isinstance(parts, list) else 1
+    return times
+
+
+def _check_class(stated: dict[str, Any], asked: _Asked) -> None:
     name = stated["class_name"]
     if name in _VALUES and not stated.get("module"):
         _check_value(stated)
@@ -69,6 +103,8 @@ def _check_class(stated: dict[str, Any], metrics: list[int]) -> None:
             "Expected layers and other objects of Keras or of this package, without code. "
             f"Received: {name!r} of {module!r}, registered as {registered!r}."
         )
+    if issubclass(found, keras.Operation):
+        asked.operations += 1
     if name in _LISTS:
         _check_list(stated, _LISTS[name])
     if issubclass(found, keras.Metric):
@@ -79,15 +115,15 @@ def _check_class(stated: dict[str, Any], metrics: list[int]) -> None:
                 "The file is damaged, or not meant well."
             )
         # Its variables are not among those that a file declares.
-        metrics.append(largest**2)
+        asked.metrics += int(largest) ** 2
 
 
-def _largest(stated: Any) -> int:
+def _largest(stated: Any) -> float:
     if isinstance(stated, dict):
         stated = list(stated.values())
     if isinstance(stated, list):
         return max(map(_largest, stated), default=0)
-    return stated if isinstance(stated, int) else 0
+    return stated if isinstance(stated, (int, float)) else 0
 
 
 def _check_list(stated: dict[str, Any], setting: str) -> None:
@@ -106,9 +142,12 @@ def _check_value(stated: dict[str, Any]) -> None:
     """Checks the type of a constant, which might be an array of any size by itself."""
     config = stated.get("config")
     dtype = config.get("dtype") if isinstance(config, dict) else None
-    if dtype is not None and not (isinstance(dtype, str) and re.fullmatch(r"\w+", dtype)):
+    if dtype is None or (stated["class_name"] == "__keras_tensor__" and dtype == "string"):
+        return
+    if not (isinstance(dtype, str) and _NUMBERS.fullmatch(dtype)):
         raise CodecError(
-            f"Expected a constant of a plain type, such as 'float32'. Received: dtype={dtype!r}."
+            f"Expected a constant of a plain type of numbers, such as 'float32'. Received: "
+            f"dtype={dtype!r}."
         )
 
 

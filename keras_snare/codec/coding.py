@@ -1,11 +1,13 @@
 """How the numbers of one variable become integers, and integers numbers."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from keras_snare.arguments import is_whole
 from keras_snare.codec.transforms import Grid, exact_values, fits
 from keras_snare.layers.cosines import spectrum
 
@@ -147,10 +149,23 @@ def _checked_grid(grid: Any, transform: str) -> Grid | None:
                 f"transform={transform!r} needs the grid of the features. Received: grid=None"
             )
         return None
-    found = tuple(map(int, grid))
-    if not (1 <= len(found) <= 3 and min(found) >= 1):
+    return plain_grid(grid, "grid")
+
+
+def plain_grid(grid: Any, name: str) -> Grid:
+    """Returns what features lie on as a tuple of integers.
+
+    Args:
+        grid: what was given.
+        name: str, of the argument.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    found = tuple(grid) if isinstance(grid, Iterable) and not isinstance(grid, str) else ()
+    if not 1 <= len(found) <= 3 or not all(is_whole(one) and one >= 1 for one in found):
         raise ValueError(
-            "`grid` is (length,), (height, width) or (height, width, channels). Received: "
-            f"grid={grid!r}"
+            f"`{name}` is (length,), (height, width) or (height, width, channels), of integers, 1 "
+            f"or more. Received: {name}={grid!r}"
         )
-    return found
+    return tuple(map(int, found))

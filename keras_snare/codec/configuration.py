@@ -17,10 +17,12 @@ import keras
 from keras_snare.codec.classes import check_classes
 from keras_snare.codec.phrases import PHRASES
 from keras_snare.errors import CodecError, UnsupportedModelError
-from keras_snare.graph.trace import states_its_graph, without_values
+from keras_snare.graph.trace import parts_of, states_its_graph, without_values
 
 # A configuration is text about layers; ten million characters are those of a hundred thousand.
 MAX_SIZE = 10_000_000
+# Mean and variance of pictures of a thousand pixels in height and width, and the like.
+_MOST_CONSTANTS = 2**23
 _COMPILED = "compile_config"
 
 
@@ -120,9 +122,36 @@ def stated(configuration: bytes) -> dict[str, Any]:
 
 
 def numbers_of(state: dict[str, Any]) -> int:
-    """Returns how many numbers the variables of a model have; none takes up memory for that."""
+    """Returns how many numbers the variables of a model have; none takes up memory for that.
+
+    Raises:
+        CodecError: when Keras cannot build it, or it spreads constants over too many numbers.
+    """
+    counting = _Counting(state)
     with without_values():
-        return sum(count_of(one) for one in variables_of(_built(state)))
+        # What layers compute while they are built is symbolic in there, as in a compiled function.
+        counting.compute_output_spec(keras.KerasTensor((1,)))
+    if counting.error is not None:
+        raise counting.error
+    return counting.numbers
+
+
+class _Counting(keras.Operation):
+    """Counts the numbers of a model that is stated, where Keras runs nothing but shapes."""
+
+    def __init__(self, state: dict[str, Any]):
+        super().__init__(name="counting")
+        self._state = state
+        self.numbers, self.error = 0, None
+
+    def call(self, inputs):
+        try:
+            model = _built(self._state)
+            _check_constants(model)
+            self.numbers = sum(count_of(one) for one in variables_of(model))
+        except CodecError as error:  # Keras would raise another one from here.
+            self.error = error
+        return inputs
 
 
 def model_of(state: dict[str, Any]) -> Any:
@@ -151,6 +180,32 @@ def count_of(variable: Any) -> int:
     for size in variable.shape:
         found *= int(size)
     return found
+
+
+def finish(model) -> bool:
+    """Has layers derive what they compute with from their variables, once these are set.
+
+    Returns:
+        Whether there are such layers; what was compiled before holds what they had then.
+    """
+    found = [one for one in parts_of(model) if isinstance(one, keras.layers.Normalization)]
+    for layer in found:
+        layer.finalize_state()
+    return bool(found)
+
+
+def _check_constants(model) -> None:
+    """Checks what layers make of constants that are stated; these are no variables."""
+    count = sum(
+        2 * count_of(one.mean)
+        for one in parts_of(model)
+        if isinstance(one, keras.layers.Normalization) and one.input_mean is not None
+    )
+    if count > _MOST_CONSTANTS:
+        raise CodecError(
+            f"Expected constants of {_MOST_CONSTANTS} numbers in all at most, of layers "
+            f"Normalization that are given theirs. Received: {count}. Adapt them to data instead."
+        )
 
 
 def _check_size(size: int) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+import ml_dtypes
 import numpy as np
 
 from keras_snare.codec.bit_stream import BitCounter, BitStream
@@ -15,6 +17,11 @@ from keras_snare.errors import CodecError
 
 _EXACT, _CODEBOOK, _QUANTIZED = range(3)
 _MOST_VALUES = 256
+# Of variables, by number: a part of the file format. The first needs no byte.
+TYPES = (
+    "float32 float16 bfloat16 float64 bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+    "float8_e4m3fn float8_e5m2"
+).split()
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +45,14 @@ class Form:
             return f"{len(self.values)} values"
         return "exact" if self.coding is None else self.coding.transform
 
-    def describe(self) -> bytes:
-        """Returns what the file says of it."""
+    def describe(self, dtype: Any) -> bytes:
+        """Returns what the file says of it, for a variable of one of `TYPES`."""
         coding = self.coding or Coding()
         kind = _CODEBOOK if self.values is not None else _QUANTIZED if self.coding else _EXACT
         grid = coding.grid or ()
-        first = kind + 4 * TRANSFORMS.index(coding.transform) + 8 * len(grid)
-        found = bytes([first]) + b"".join(map(size_bytes, grid))
+        number = TYPES.index(np.dtype(dtype).name)
+        first = kind + 4 * TRANSFORMS.index(coding.transform) + 8 * len(grid) + 32 * bool(number)
+        found = bytes([first, number] if number else [first]) + b"".join(map(size_bytes, grid))
         if self.values is not None:
             return found + bytes([len(self.values) - 1]) + _bits(self.values).tobytes()
         if self.coding:
@@ -73,35 +81,44 @@ class Form:
         """Returns how many bytes it takes up, its description included."""
         counter = BitCounter()
         self.code(counter, shape, dtype)
-        return counter.bits / 8 + len(self.describe())
+        return counter.bits / 8 + len(self.describe(dtype))
 
 
-def read_form(cursor: Cursor, shape: tuple[int, ...], dtype: Any) -> Form:
-    """Reads what `Form.describe` wrote.
+def read_form(cursor: Cursor, shape: tuple[int, ...]) -> tuple[Form, np.dtype]:
+    """Reads what `Form.describe` wrote: the form, and the type of the numbers.
 
     Raises:
         CodecError: when it is damaged, or does not suit the variable.
     """
     (first,) = cursor.take(1)
-    kind, transform, axes = first % 4, TRANSFORMS[first // 4 % 2], first // 8
-    grid = tuple(cursor.size() for _ in range(min(axes, 4)))
+    number = cursor.take(1)[0] if first & 32 else 0
+    if first > 63 or number >= len(TYPES) or number == 0 < first & 32:
+        raise CodecError(f"Expected a known form. Received: {first}. The file is damaged.")
+    dtype = _dtype(TYPES[number])
+    kind, transform, axes = first % 4, TRANSFORMS[first // 4 % 2], first // 8 % 4
+    grid = tuple(cursor.size() for _ in range(axes))
     try:
-        if kind == _EXACT and first == _EXACT:
-            return Form()
+        if kind == _EXACT and first % 32 == _EXACT:
+            return Form(), dtype
         coding = Coding(transform, grid or None, 1.0)
         if grid:
             check_grid(grid, shape)
         if kind == _CODEBOOK:
             count = cursor.take(1)[0] + 1
-            stored = cursor.take(count * np.dtype(dtype).itemsize)
-            return Form(coding, np.frombuffer(stored, _whole(dtype)).view(dtype))
-        if kind == _QUANTIZED:
+            stored = cursor.take(count * dtype.itemsize)
+            return Form(coding, np.frombuffer(stored, _whole(dtype)).view(dtype)), dtype
+        if kind == _QUANTIZED and keras.backend.is_float_dtype(dtype.name):
             digits = np.array([int.from_bytes(cursor.take(2), "big") << 16], np.uint32)
             step = float(digits.view(np.float32)[0])
-            return Form(Coding(transform, grid or None, step))
+            return Form(Coding(transform, grid or None, step)), dtype
     except ValueError as error:
         raise CodecError(f"{error} The file is damaged: fetch it again.") from error
     raise CodecError(f"Expected a known form. Received: {first}. The file is damaged.")
+
+
+def _dtype(name: str) -> np.dtype:
+    """NumPy's type of a name, or that of the package that Keras has for the others."""
+    return np.dtype(getattr(ml_dtypes, name, name))
 
 
 def exact_form(value: np.ndarray, grid: Grid | None) -> Form:

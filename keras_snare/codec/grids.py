@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_snare.codec.coding import check_grid
+from keras_snare.codec.coding import check_grid, plain_grid
 from keras_snare.codec.transforms import MAX_LENGTH, Grid
 from keras_snare.graph import Trace, trace
 
@@ -51,11 +51,28 @@ def grids_of(model, given: Mapping[str, Any]) -> dict[int, Grid]:
         # Of a layer with LoRA matrices the kernel is a sum, and no variable.
         if grid and isinstance(kernel, keras.Variable) and max(grid[:2]) <= MAX_LENGTH:
             found[id(kernel)] = grid
+    check_grids(given)
     for path, grid in given.items():
         variable = named(path, model.variables, "grids")
-        check_grid(tuple(grid), tuple(variable.shape))
-        found[id(variable)] = tuple(grid)
+        found[id(variable)] = plain_grid(grid, "grids")
+        check_grid(found[id(variable)], tuple(variable.shape))
     return found
+
+
+def check_grids(given: Any) -> None:
+    """Checks the argument `grids` as far as it can be judged without the model.
+
+    Raises:
+        TypeError: when it is no mapping.
+        ValueError: when what it holds are no grids.
+    """
+    if not isinstance(given, (Mapping, type(None))):
+        raise TypeError(
+            "`grids` is a dictionary from paths of variables to the grids of their features, or "
+            f"None. Received: grids={given!r}"
+        )
+    for path, grid in (given or {}).items():
+        plain_grid(grid, f"grids[{path!r}]")
 
 
 def named(path: Any, variables: Sequence[Any], argument: str) -> Any:

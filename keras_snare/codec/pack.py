@@ -8,12 +8,19 @@ from typing import Any
 from keras_snare.arguments import check_count
 from keras_snare.codec.choosing import PlainForms
 from keras_snare.codec.coding import Coding
-from keras_snare.codec.configuration import configuration_of, drawing_nothing, twin_of, variables_of
+from keras_snare.codec.configuration import (
+    configuration_of,
+    drawing_nothing,
+    finish,
+    twin_of,
+    variables_of,
+)
 from keras_snare.codec.grids import grids_of
 from keras_snare.codec.pack_checks import check, check_same, codings_by_key
 from keras_snare.codec.sensitive import SensitiveForms
 from keras_snare.codec.sensitivity import evidence
 from keras_snare.codec.target import Measure, smallest_within
+from keras_snare.codec.units import units_of
 from keras_snare.codec.writing import Packed, Variable, packed
 from keras_snare.files import write_whole
 from keras_snare.report.packing import PackReport
@@ -88,18 +95,20 @@ def pack(
         Generative Pre-trained Transformers", ICLR 2023.
     """
     check_count("batch_size", batch_size)
-    check(model, path, quality, max_loss, data, validation_data, monitor, mode, compiled)
+    some = quality, max_loss, data, validation_data, monitor, mode
+    check(model, path, *some, codings, grids, compiled)
     configuration = configuration_of(model, compiled)
     variables = [Variable.of(one) for one in variables_of(model)]
     twin = twin_of(model, configuration)
     check_same(variables, twin)
     given = codings_by_key(codings or {}, variables)
     places = grids_of(model, dict(grids or {}))
-    plain = PlainForms(variables, places, given)
+    units = units_of(model)
+    plain = PlainForms(variables, places, given, units)
     made = plain.at
     if data is not None:
         found = evidence(model, data, batch_size)
-        made = SensitiveForms(variables, places, given, found).at
+        made = SensitiveForms(variables, places, given, units, found).at
 
     def make(at: float | None) -> Packed:
         forms = plain.at(None) if at is None else made(at)
@@ -127,6 +136,8 @@ def _writing(variables: list[Variable], twin: Any) -> Callable[[list[Any]], None
     def write(values: list[Any]) -> None:
         for target, value in zip(targets, values, strict=True):
             target.assign(value)
+        if finish(twin):
+            twin.test_function = None
 
     write([one.value for one in variables])
     return write

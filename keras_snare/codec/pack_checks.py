@@ -16,7 +16,8 @@ from keras_snare.codec.configuration import (
     twin_of,
     variables_of,
 )
-from keras_snare.codec.grids import named
+from keras_snare.codec.forms import TYPES
+from keras_snare.codec.grids import check_grids, named
 from keras_snare.codec.target import HIGHEST, LOWEST, check_target
 from keras_snare.codec.writing import Variable
 from keras_snare.criteria import check_data
@@ -32,6 +33,8 @@ def check(
     validation_data: Any,
     monitor: Any,
     mode: Any,
+    codings: Any,
+    grids: Any,
     compiled: Any,
 ) -> None:
     """Checks all arguments of `pack` that can be judged without looking at the variables.
@@ -42,6 +45,7 @@ def check(
         ImportError: when the package that codes is missing.
     """
     _check_model(model, path)
+    _check_paths(codings, grids)
     if quality is not None and not (is_number(quality) and LOWEST <= quality <= HIGHEST):
         raise ValueError(
             f"`quality` is a number from 1 to 100, or None. Received: quality={quality!r}"
@@ -121,12 +125,27 @@ def check_same(variables: list[Variable], twin: Any) -> None:
     Raises:
         UnsupportedModelError: when it gives others.
     """
+    for one in variables:
+        if one.value.dtype.name not in TYPES:
+            raise UnsupportedModelError(
+                f"Expected variables of the types {', '.join(TYPES)}. Received: {one.path!r}, of "
+                f"{one.value.dtype}. Use keras_snare.save_model for the model."
+            )
     expected = [(one.value.shape, one.value.dtype) for one in variables]
     again = [Variable.of(one).value for one in variables_of(twin)]
     if [(one.shape, one.dtype) for one in again] != expected:
         raise UnsupportedModelError(
             f"Expected a model that its configuration describes. Received: {twin.name!r}, whose "
             "configuration gives other variables. Build it with the functional API."
+        )
+
+
+def _check_paths(codings: Any, grids: Any) -> None:
+    check_grids(grids)
+    if not isinstance(codings, (Mapping, type(None))):
+        raise TypeError(
+            "`codings` is a dictionary from paths of variables to their Coding, or None. Received: "
+            f"codings={codings!r}"
         )
 
 
@@ -142,4 +161,9 @@ def _check_model(model: Any, path: Any) -> None:
         raise TypeError(f"`path` is the path of a file. Received: path={path!r}")
     if not Path(path).absolute().parent.is_dir():
         raise ValueError(f"The folder of `path` exists. Received: path={str(path)!r}")
+    if not Path(path).name or Path(path).is_dir():
+        raise ValueError(
+            f"`path` is that of a file, such as 'model.snare', and no folder. Received: "
+            f"path={str(path)!r}"
+        )
     coders()

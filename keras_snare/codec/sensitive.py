@@ -7,13 +7,15 @@ import numpy as np
 
 from keras_snare.codec.choosing import (
     PRUNED,
+    given_form,
     is_finite,
+    kept,
     quality_step,
+    rounded_form,
     rounds,
-    smallest,
     transforms_of,
 )
-from keras_snare.codec.coding import Coding, to_integers
+from keras_snare.codec.coding import Coding
 from keras_snare.codec.entropy import coded_bytes
 from keras_snare.codec.forms import Form, exact_form
 from keras_snare.codec.rounding import KernelRounding
@@ -25,6 +27,10 @@ from keras_snare.layers.cosines import spectrum
 # The squared step, in what a bit costs by the curvature: measured, where rounding makes errors
 # good, and where it does not.
 _WITH_FEEDBACK, _PLAIN = 200.0, 12.0
+# Below this part of what the others cost, a kernel costs nothing.
+_NOTHING = 1e-9
+# Curvatures hold for errors that are small beside what a layer divides by.
+_OF_UNIT = 8.0
 
 
 class SensitiveForms:
@@ -34,7 +40,11 @@ class SensitiveForms:
         variables: all that the file holds.
         grids: by key.
         given: codings by key that are set.
+        units: by key, see `units_of`.
         found: what was measured.
+
+    Attributes:
+        scale: float, what a bit costs where steps are as large as weights are.
     """
 
     def __init__(
@@ -42,24 +52,26 @@ class SensitiveForms:
         variables: list[Variable],
         grids: Mapping[int, Grid],
         given: Mapping[int, Coding],
+        units: Mapping[int, float],
         found: Evidence,
     ) -> None:
         self._variables, self._grids, self._given, self._found = variables, grids, given, found
+        self._units = units
         self._values = {one.key: one.value for one in variables}
         self._kernels: dict[int, dict[str, KernelRounding]] = {}
         for key, moments in found.moments.items():
             if key in self._values and rounds(self._values[key]) and key not in given:
                 self._kernels[key] = self._ways(key, moments)
-        self._scale = self._mean_scale()
+        self.scale = self._mean_scale()
 
     def at(self, quality: float) -> list[Form]:
         """Returns the forms at a quality, in the order of the variables."""
-        rate = quality_step(quality) ** 2 * self._scale
+        rate = quality_step(quality) ** 2 * self.scale
         values, found = dict(self._values), {}
         for key, ways in self._kernels.items():
             found[key] = self._rounded_kernel(key, ways, rate, values)
         return [
-            found[one.key] if one.key in found else self._form(one.key, values[one.key], rate)
+            found[one.key] if one.key in found else self._form(one, values[one.key], rate)
             for one in self._variables
         ]
 
@@ -84,23 +96,23 @@ class SensitiveForms:
     def _mean_scale(self) -> float:
         """What a bit costs at the quality at which steps are as large as weights are, on average.
 
-        Raises:
-            ValueError: when nothing has an influence on the loss.
+        Kernels that are zero, or of which nothing reaches the loss, say nothing about it.
         """
-        total = count = 0.0
+        found = []
         for key, ways in self._kernels.items():
-            size = self._values[key].size
-            square = np.mean(self._values[key].astype(np.float64) ** 2)
-            total += size * np.log2(max(ways["none"].curvature * square, 1e-60) / _WITH_FEEDBACK)
-            count += size
+            found.append((key, ways["none"].curvature / _WITH_FEEDBACK))
         for key, curvature in self._found.curvature.items():
-            value = self._values[key]
-            if key in self._kernels or value.ndim < 2 or not rounds(value):
+            if key in self._kernels or self._values[key].ndim < 2 or not rounds(self._values[key]):
                 continue
-            square = np.mean(self._values[key].astype(np.float64) ** 2)
-            total += curvature.size * np.log2(max(np.mean(curvature) * square, 1e-60) / _PLAIN)
-            count += curvature.size
-        return 2.0 ** (total / count) if count else 1.0
+            found.append((key, float(np.mean(curvature)) / _PLAIN))
+        costs = [(self._values[key].size, self._square(key) * one) for key, one in found]
+        most = max((one for _, one in costs), default=0.0)
+        costs = [(size, one) for size, one in costs if one > _NOTHING * most]
+        total = sum(size * np.log2(one) for size, one in costs)
+        return 2.0 ** (total / sum(size for size, _ in costs)) if costs else 1.0
+
+    def _square(self, key: int) -> float:
+        return float(np.mean(self._values[key].astype(np.float64) ** 2))
 
     def _rounded_kernel(
         self, key: int, ways: dict[str, KernelRounding], rate: float, values: dict[int, Any]
@@ -113,11 +125,13 @@ class SensitiveForms:
             coding = Coding(transform, self._grids.get(key), step)
             integers, changed, cost = one.at(coding.step, rate)
             integers = integers.reshape(value.shape)
+            if not is_finite(Form(coding, content=integers), value):
+                continue
             cost += 8 * rate * coded_bytes(integers, coding.grid)
-            if cost < least and is_finite(Form(coding, content=integers), value):
+            if cost < least:
                 best, least, bias = Form(coding, content=integers), cost, changed
         exact = exact_form(value, self._grids.get(key))
-        if best is None:
+        if best is None or kept(exact, best, value) is exact:
             return exact
         if exact.values is not None and 8 * rate * exact.coded_bytes(value.shape, value.dtype) < (
             least
@@ -130,19 +144,17 @@ class SensitiveForms:
                 values[name] = bias.astype(self._values[name].dtype)
         return best
 
-    def _form(self, key: int, value: np.ndarray, rate: float) -> Form:
-        """The form of a variable that is rounded by itself."""
+    def _form(self, variable: Variable, value: np.ndarray, rate: float) -> Form:
+        """The form of a variable that is rounded by itself, to what its bias has become."""
+        key, grid = variable.key, self._grids.get(variable.key)
         if key in self._given:
-            return Form(self._given[key], content=to_integers(value, self._given[key]))
-        exact = exact_form(value, self._grids.get(key))
+            return given_form(variable, self._given[key])
         if not rounds(value) or key not in self._found.curvature:
-            return exact
+            return exact_form(value, grid)
         step = _step(value, rate, float(np.mean(self._found.curvature[key])), _PLAIN)
-        coding = Coding("none", self._grids.get(key), step)
-        rounded = Form(coding, content=to_integers(value, coding))
-        if not is_finite(rounded, value):
-            return exact
-        return rounded if exact.values is None else smallest([exact, rounded], value)
+        if key in self._units:
+            step = min(step, self._units[key] / _OF_UNIT)
+        return rounded_form(value, [Coding("none", grid, step)])
 
 
 def _step(value: np.ndarray, rate: float, curvature: float, factor: float) -> float:

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_snare.criteria.batches import batches, check_labels, flat_inputs, no_example
+from keras_snare.codec.target import labels_that_suit
+from keras_snare.criteria.batches import check_labels, flat_inputs, no_example, weighted_batches
 from keras_snare.criteria.coordinates import Coordinates
 from keras_snare.criteria.gauss_newton import check_curvature, gauss_newton
 from keras_snare.graph import Trace, trace
@@ -63,13 +64,15 @@ def evidence(model, data: Any, batch_size: int) -> Evidence:
     moments: dict[int, Any] = {key: 0.0 for key, _, _ in readers.values()}
     run = _curvature(model, graph, variables)
     count = 0
-    for number, (x, y) in enumerate(batches(data, batch_size)):
+    for number, (x, y, weights) in enumerate(weighted_batches(data, batch_size)):
         inputs = flat_inputs(graph, x)
         check_labels(y, True)
+        _check_finite(inputs)
         size = int(inputs[0].shape[0])
-        for key, found in run(inputs, y, number).items():
+        for key, found in run(inputs, y, number, weights).items():
             sums[key] += size * found
-        for key, found in _moments(graph, readers, inputs).items():
+        some = _Rows(number, _by_example(weights, size))
+        for key, found in _moments(graph, readers, inputs, some).items():
             moments[key] = moments[key] + size * found
         count += size
     if not count:
@@ -87,11 +90,20 @@ def _curvature(model, graph: Trace, variables: list[Any]) -> Callable[..., dict[
     coordinates = Coordinates(variables, shapes, lambda change: change, lambda slopes: slopes)
     measured = tf.function(gauss_newton(model, graph, coordinates, _PROBES), reduce_retracing=True)
 
-    def run(inputs, targets, number):
-        _, found, checks = measured(inputs, targets, 0, tf.constant(number, "int64"))
+    def run(inputs, targets, number, weights):
+        with labels_that_suit(model):
+            _, found, checks = measured(
+                inputs, targets, 0, tf.constant(number, "int64"), sample_weight=weights
+            )
         check_curvature(float(checks[0]), int(checks[1]))
-        pairs = zip(variables, found, strict=True)
-        return {id(one): keras.ops.convert_to_numpy(value) for one, value in pairs}
+        found = [keras.ops.convert_to_numpy(one) for one in found]
+        if not all(np.isfinite(one).all() for one in found):
+            raise ValueError(
+                f"Expected `data` on which the loss of {model.name!r} is finite. Received: a batch "
+                "on which it, or its derivatives, are not. Look for weights that are not finite, "
+                "and for labels out of range; or leave out `data`."
+            )
+        return {id(one): value for one, value in zip(variables, found, strict=True)}
 
     return run
 
@@ -136,18 +148,58 @@ def _rows_of(layer: Any) -> Callable | None:
     return rows
 
 
-def _moments(graph: Trace, readers: dict[int, Any], inputs: list[Any]) -> dict[int, np.ndarray]:
+class _Rows:
+    """Which rows of what a layer reads are looked at, and what each of them weighs.
+
+    Args:
+        number: int, of the batch; the same rows are chosen on each run.
+        weights: of the examples, or None.
+    """
+
+    def __init__(self, number: int, weights: np.ndarray | None) -> None:
+        self._random, self._weights = np.random.default_rng(number), weights
+
+    def moments(self, rows: np.ndarray, bias: bool) -> np.ndarray:
+        """Returns the mean of the products of every two features, and of a 1 behind them."""
+        weights = np.ones(len(rows))
+        if self._weights is not None and len(rows) % len(self._weights) == 0:
+            weights = np.repeat(self._weights, len(rows) // len(self._weights))
+        if len(rows) > _MOST_ROWS:
+            # By chance: at even distances they would come from few columns of a picture.
+            chosen = np.sort(self._random.choice(len(rows), _MOST_ROWS, replace=False))
+            rows, weights = rows[chosen], weights[chosen]
+        rows = rows.astype("float64")
+        if bias:
+            rows = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
+        return rows.T @ (weights[:, None] * rows) / len(rows)
+
+
+def _by_example(weights: Any, size: int) -> np.ndarray | None:
+    """One weight for each example: the mean, where there are several outputs or positions."""
+    found = [np.asarray(one, "float64") for one in keras.tree.flatten(weights) if one is not None]
+    return np.mean([one.reshape(size, -1).mean(axis=1) for one in found], axis=0) if found else None
+
+
+def _moments(
+    graph: Trace, readers: dict[int, Any], inputs: list[Any], some: _Rows
+) -> dict[int, np.ndarray]:
     found: dict[int, list[np.ndarray]] = {}
 
     def read(call, key, value):
         if id(call.operation) in readers:
             kernel, bias, rows_of = readers[id(call.operation)]
             rows = keras.ops.convert_to_numpy(rows_of(keras.ops.cast(value, "float32")))
-            rows = rows[:: -(-len(rows) // _MOST_ROWS)].astype("float64")
-            if bias is not None:
-                rows = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
-            found.setdefault(kernel, []).append(rows.T @ rows / len(rows))
+            found.setdefault(kernel, []).append(some.moments(rows, bias is not None))
         return value
 
     graph.run(inputs, read)
-    return {key: np.mean(some, axis=0) for key, some in found.items()}
+    return {key: np.mean(parts, axis=0) for key, parts in found.items()}
+
+
+def _check_finite(inputs: list[Any]) -> None:
+    for one in map(keras.ops.convert_to_numpy, inputs):
+        if one.dtype.kind not in "biuSUO" and not np.isfinite(one.astype("float64")).all():
+            raise ValueError(
+                "Expected `data` of finite numbers. Received: a batch with NaN or infinity among "
+                "the inputs. Leave these examples out."
+            )

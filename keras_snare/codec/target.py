@@ -1,10 +1,16 @@
 """The fewest bytes at which a metric is still good enough."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import keras
+
+from keras_snare.arguments import is_number
 from keras_snare.codec.writing import Packed
+from keras_snare.criteria.batches import no_example
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.search.metric import MODES, objective
 
@@ -35,6 +41,11 @@ class Measure:
         self.monitor = _monitor(monitor, first)
         self.objective = objective(self.monitor, mode, 0.0)
         self.reference = float(first[self.monitor])
+        if not math.isfinite(self.reference):
+            raise ValueError(
+                f"Expected data on which {self.monitor} of {model.name!r} is finite. Received: "
+                f"{self.reference}. Look for weights and examples that are not finite."
+            )
 
     def value(self, values: list[Any]) -> float:
         """Returns the metric with other values of the variables."""
@@ -51,18 +62,40 @@ class Measure:
         return replace(packed, report=report)
 
     def _figures(self) -> dict[str, Any]:
-        if isinstance(self._data, (tuple, list)):
-            x, y, *weights = self._data
-            weights = weights[0] if weights else None
-            return self._twin.evaluate(
-                x,
-                y,
-                batch_size=self._batch_size,
-                sample_weight=weights,
-                verbose=0,
-                return_dict=True,
-            )
-        return self._twin.evaluate(self._data, verbose=0, return_dict=True)
+        data, arrays = self._data, {}
+        if isinstance(data, (tuple, list)):
+            data, y, *weights = data
+            if not len(keras.tree.flatten(data)[0]):
+                raise no_example()
+            arrays = {"y": y, "sample_weight": weights[0] if weights else None}
+            arrays["batch_size"] = self._batch_size
+        with labels_that_suit(self._twin):
+            found = self._twin.evaluate(data, **arrays, verbose=0, return_dict=True)
+        if "loss" not in found:
+            raise no_example()
+        return found
+
+
+@contextmanager
+def labels_that_suit(model) -> Iterator[None]:
+    """Says of data that the loss does not take them, which TensorFlow tells while it computes.
+
+    Raises:
+        ValueError: when it does not take them.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(
+            f"Expected examples and labels that {model.name!r} and its loss take. Received: "
+            "others, as the error above tells. Look for labels out of range, and for weights that "
+            "are not finite."
+        ) from error
 
 
 def smallest_within(
@@ -110,8 +143,7 @@ def check_target(max_loss: Any, mode: Any) -> None:
     Raises:
         ValueError: when it is out of range.
     """
-    number = isinstance(max_loss, (int, float)) and not isinstance(max_loss, bool)
-    if max_loss is not None and not (number and 0 <= max_loss < float("inf")):
+    if max_loss is not None and not (is_number(max_loss) and 0 <= max_loss < float("inf")):
         raise ValueError(
             "`max_loss` is by how much the metric may be worse, a number of 0 or more, such as "
             f"0.001 for a tenth of a point of accuracy; or None. Received: max_loss={max_loss!r}"

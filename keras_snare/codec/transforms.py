@@ -23,8 +23,11 @@ _EXACT = 2**53
 _DIGITS = 160
 _PI_DIGITS = 200
 
-# Longer lines would need a matrix of more than 128 MB.
+# Longer lines would take much time.
 MAX_LENGTH = 4096
+# Numbers of a basis that are held at once, 4 MB.
+_PART = 2**19
+_ALL = slice(None)
 
 
 @lru_cache(maxsize=1)
@@ -60,27 +63,29 @@ def _waves(length: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=2)
-def integer_cosines(length: int, bits: int) -> np.ndarray:
+def _entries(length: int, bits: int) -> tuple[np.ndarray, float]:
+    """What can stand in the basis, by place in one turn, and what stands in its first column."""
+    root = isqrt((2 << 2 * _DIGITS) // length)
+    half = 1 << (2 * _DIGITS - bits - 1)
+    found = [(wave * root + half) >> (2 * _DIGITS - bits) for wave in _waves(length)]
+    return np.array(found, dtype=np.float64), (isqrt((4 << 2 * bits) // length) + 1) // 2
+
+
+def integer_cosines(length: int, bits: int, part: slice = _ALL) -> np.ndarray:
     """Returns the orthonormal basis of the DCT-II as integers: `(length, frequencies)`.
 
     Args:
         length: int, features along a line.
         bits: int, the basis is multiplied by two to this power, then rounded.
+        part: slice, of the features.
 
     Returns:
         float64 array of whole numbers. They are computed in integers throughout.
     """
-    waves = _waves(length)
-    places = 2 * np.arange(length)[:, None] + 1
-    at = (places * np.arange(length)) % (4 * length)
-    root = isqrt((2 << 2 * _DIGITS) // length)
-    half = 1 << (2 * _DIGITS - bits - 1)
-    scaled = np.array(
-        [(wave * root + half) >> (2 * _DIGITS - bits) for wave in waves], dtype=np.float64
-    )
-    found = scaled[at]
-    found[:, 0] = (isqrt((4 << 2 * bits) // length) + 1) // 2
-    found.setflags(write=False)
+    turn, constant = _entries(length, bits)
+    places = 2 * np.arange(length)[part, None] + 1
+    found = turn[(places * np.arange(length)) % (4 * length)]
+    found[:, 0] = constant
     return found
 
 
@@ -101,9 +106,18 @@ def exact_values(integers: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:
     found = integers.astype(np.float64).reshape(*lengths, -1)
     bits = _exact_bits(integers.reshape(prod(lengths), -1), lengths)
     for axis, length in enumerate(lengths):
-        basis = integer_cosines(length, bits)
-        found = np.moveaxis(np.tensordot(basis, found, (1, axis)), 0, axis)
+        found = np.moveaxis(_along(np.moveaxis(found, axis, 0), length, bits), 0, axis)
     return found.reshape(integers.shape), bits * len(lengths)
+
+
+def _along(values: np.ndarray, length: int, bits: int) -> np.ndarray:
+    """The transform back along the first axis, a part of the basis at a time."""
+    found = np.empty_like(values)
+    size = max(_PART // length, 1)
+    for start in range(0, length, size):
+        part = slice(start, start + size)
+        found[part] = np.tensordot(integer_cosines(length, bits, part), values, 1)
+    return found
 
 
 def fits(integers: np.ndarray, grid: Grid) -> bool:

@@ -62,7 +62,7 @@ def packed(configuration: bytes, variables: Sequence[Variable], forms: Sequence[
     for variable, form in zip(variables, forms, strict=True):
         start = writer.bits
         value = form.code(writer, variable.value.shape, variable.value.dtype)
-        used = (writer.bits - start) / 8 + len(form.describe())
+        used = (writer.bits - start) / 8 + len(form.describe(variable.value.dtype))
         coding = None if form.values is not None else form.coding
         rows.append(
             PackedVariable(
@@ -80,7 +80,9 @@ def packed(configuration: bytes, variables: Sequence[Variable], forms: Sequence[
         configuration=compressed(configuration),
         configuration_size=len(configuration),
         numbers=sum(one.value.size for one in variables),
-        descriptions=b"".join(one.describe() for one in forms),
+        descriptions=b"".join(
+            form.describe(one.value.dtype) for one, form in zip(variables, forms, strict=True)
+        ),
         coded=writer.content(),
     )
     content = container.to_bytes()

@@ -62,20 +62,32 @@ def batches(data: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
         data: what `check_data` lets pass.
         batch_size: int, for arrays.
     """
+    for x, y, _ in weighted_batches(data, batch_size):
+        yield x, y
+
+
+def weighted_batches(data: Any, batch_size: int) -> Iterator[tuple[Any, Any, Any]]:
+    """Yields `(x, y, sample_weight)` batches, with None for what the data have not; see `batches`.
+
+    Args:
+        data: what `check_data` lets pass.
+        batch_size: int, for arrays.
+    """
     if isinstance(data, (tuple, list)):
-        x, y = data[0], data[1] if len(data) > 1 else None
-        size = len(keras.tree.flatten(x)[0])
+        size = len(keras.tree.flatten(data[0])[0])
         for start in range(0, size, batch_size):
             part = slice(start, start + batch_size)
-            yield _part(x, part), None if y is None else _part(y, part)
+            yield _three([None if one is None else _part(one, part) for one in data])
         return
     steps = range(len(data)) if isinstance(data, keras.utils.PyDataset) else data
     for step in steps:
         batch = data[step] if isinstance(data, keras.utils.PyDataset) else step
-        if isinstance(batch, (tuple, list)):
-            yield batch[0], batch[1] if len(batch) > 1 else None
-        else:
-            yield batch, None
+        yield _three(batch if isinstance(batch, (tuple, list)) else [batch])
+
+
+def _three(parts: Any) -> tuple[Any, Any, Any]:
+    x, y, weights = [*parts, None, None][:3]
+    return x, y, weights
 
 
 def _part(arrays: Any, part: slice) -> Any:

@@ -18,7 +18,7 @@ _TIED = 1e-3
 def gauss_newton(
     model, graph: Trace, coordinates: Coordinates, probes: int | None
 ) -> Callable[..., tuple[list[Any], list[Any], Any]]:
-    """Returns a function of `(inputs, targets, seed, number)`, for a batch.
+    """Returns a function of `(inputs, targets, seed, number, sample_weight=None)`, for a batch.
 
     It returns the first derivative of the mean loss by the coordinates; the diagonal of JᵀHJ, with
     J the derivative of the free numbers and H the second derivative of the mean loss by them,
@@ -30,7 +30,7 @@ def gauss_newton(
     ends = FreeOutputs(graph)
     zero = tf.UnconnectedGradients.ZERO
 
-    def run(inputs, targets, seed, number):
+    def run(inputs, targets, seed, number, sample_weight=None):
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(weights)
             with _still(model):
@@ -40,7 +40,7 @@ def gauss_newton(
         def loss(numbers):
             with _still(model):
                 answers = ends.bound(numbers, outputs)
-                return mean_loss(model, targets, answers)
+                return mean_loss(model, targets, answers, sample_weight=sample_weight)
 
         curvature = OutputCurvature(loss, free)
         draws = _Draws([tf.size(one) for one in free], probes, (seed, number * 2**32))

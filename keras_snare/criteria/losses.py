@@ -9,7 +9,15 @@ from keras_snare.errors import UnsupportedModelError
 _SUMS = ("sum", "none", None)
 
 
-def mean_loss(model, targets: Any, outputs: Any, *, x: Any = None, training: bool = False) -> Any:
+def mean_loss(
+    model,
+    targets: Any,
+    outputs: Any,
+    *,
+    x: Any = None,
+    training: bool = False,
+    sample_weight: Any = None,
+) -> Any:
     """Returns the compiled loss of a batch, as a mean over its examples.
 
     Keras's losses are means by default. One with `reduction="sum"`, or with none, grows with the
@@ -21,11 +29,14 @@ def mean_loss(model, targets: Any, outputs: Any, *, x: Any = None, training: boo
         outputs: of the model.
         x: inputs of the batch, for a `compute_loss` of the user's.
         training: bool, as in `model(x, training=...)`.
+        sample_weight: of the batch, or None.
 
     Raises:
         UnsupportedModelError: when one loss of the model is a mean and another a sum.
     """
-    loss = model.compute_loss(x=x, y=targets, y_pred=outputs, training=training)
+    # A `compute_loss` of the user's may know no weights.
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    loss = model.compute_loss(x=x, y=targets, y_pred=outputs, training=training, **weights)
     if not _is_sum(model):
         return loss
     ops = keras.ops

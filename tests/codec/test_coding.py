@@ -1,5 +1,7 @@
 """Numbers as integers and back: the transform is orthonormal, and exact in its sums."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,15 @@ def test_sums_are_exact(shape, grid):
     assert (found.astype(object).reshape(-1) == expected.reshape(-1)).all()
     assert np.abs(expected).max() < 2**53
     np.testing.assert_allclose(spectrum(found / 2.0**power, grid), integers, atol=0.05)
+
+
+def test_a_long_line_takes_up_little_memory():
+    tracemalloc.start()
+    try:
+        exact_values(np.ones((2048, 1), np.int64), (2048,))
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_step_has_eight_binary_digits():

@@ -7,6 +7,10 @@ import pytest
 import keras_snare
 from keras_snare.codec import Coding
 from keras_snare.codec.classes import check_classes
+from keras_snare.codec.pack_checks import codings_by_key
+from keras_snare.codec.sensitive import SensitiveForms
+from keras_snare.codec.sensitivity import Evidence
+from keras_snare.codec.writing import Variable
 from keras_snare.errors import CodecError
 
 layers = keras.layers
@@ -52,6 +56,21 @@ def test_a_variable_that_is_not_finite_is_kept_beside_data(tmp_path):
     np.testing.assert_array_equal(found[0], held)
 
 
+def test_codings_whose_numbers_would_not_be_finite_are_told(tmp_path):
+    model = network(dtype="float16")
+    kernel = model.get_layer("first").kernel
+    kernel.assign(np.linspace(-65000, 65000, 32).reshape(4, 8))
+    coding = {kernel.path: Coding("none", None, 40000.0)}
+    variables = [Variable.of(one) for one in model.variables]
+    given = codings_by_key(coding, variables)
+    made = SensitiveForms(variables, {}, given, {}, Evidence({}, {}))
+    with pytest.raises(ValueError, match="first/kernel"):
+        made.at(50)
+    with pytest.raises(ValueError, match="first/kernel"):
+        keras_snare.pack(model, tmp_path / "m.snare", codings=coding)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_codings_that_lose_too_much_are_told(tmp_path):
     model = network()
     codings = {model.layers[0].kernel.path: Coding("none", None, 50.0)}
@@ -74,14 +93,36 @@ def test_wrong_batch_size(tmp_path):
 
 def test_constants_and_metrics_are_bounded():
     constant = {"class_name": "__numpy__", "config": {"value": 0, "dtype": "(5000,5000)f8"}}
-    with pytest.raises(CodecError, match="plain type"):
-        check_classes({"layers": [constant]})
+    for dtype in ("(5000,5000)f8", "U100000000", "S9", "V9", "O", "string"):
+        constant["config"]["dtype"] = dtype
+        with pytest.raises(CodecError, match="plain type"):
+            check_classes({"layers": [constant]})
     constant["config"]["dtype"] = "float8_e4m3fn"
     check_classes({"layers": [constant]})
     metric = {"class_name": "MeanIoU", "module": "keras.metrics", "config": {"num_classes": 4096}}
     check_classes([metric])
-    with pytest.raises(CodecError, match="metrics of"):
+    with pytest.raises(CodecError, match="numbers in metrics"):
         check_classes([metric] * 3)
+    metric["config"]["num_classes"] = 1e9
+    with pytest.raises(CodecError, match="up to 4096"):
+        check_classes([metric])
+
+
+def _stated(count: int, kind: str) -> dict:
+    parts = [{"class_name": "ReLU", "module": "keras.layers", "config": {}} for _ in range(count)]
+    return {"class_name": kind, "module": "keras", "config": {"layers": parts}}
+
+
+def test_layers_and_their_calls_are_bounded():
+    check_classes(_stated(1900, "Model"))
+    with pytest.raises(CodecError, match=r"2000 layers and operations.*Received: 2101"):
+        check_classes(_stated(2100, "Model"))
+    check_classes(_stated(200, "Sequential"))
+    with pytest.raises(CodecError, match="65536 calls of layers"):
+        check_classes(_stated(300, "Sequential"))
+    called = _stated(50, "Model") | {"inbound_nodes": [{}] * 1500}
+    with pytest.raises(CodecError, match="65536 calls of layers"):
+        check_classes(called)
 
 
 @pytest.mark.slow

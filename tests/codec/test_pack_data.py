@@ -9,9 +9,14 @@ from keras import layers
 
 import keras_snare
 from keras_snare import UnsupportedModelError, pack, unpack
+from keras_snare.codec import Coding
+from keras_snare.codec.choosing import is_finite
+from keras_snare.codec.forms import Form
 from keras_snare.codec.rounding import KernelRounding
-from keras_snare.codec.sensitivity import evidence
-from keras_snare.codec.target import smallest_within
+from keras_snare.codec.sensitive import SensitiveForms
+from keras_snare.codec.sensitivity import Evidence, _Rows, evidence
+from keras_snare.codec.target import check_target, smallest_within
+from keras_snare.codec.writing import Variable
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,68 @@ def test_curvature_is_that_of_the_loss(pictures):
     np.testing.assert_allclose(found[id(model.layers[1].bias)], 2, rtol=0.3)
 
 
+def test_rows_of_large_pictures_are_drawn_by_chance():
+    # Each second row, as a stride would take them, is of another column.
+    rows = np.tile([[1.0], [0.0]], (40_000, 1))
+    found = [_Rows(3, None).moments(rows, True) for _ in range(2)]
+    assert found[0][0, 0] == pytest.approx(0.5, abs=0.05)
+    np.testing.assert_array_equal(*found)
+    weighted = _Rows(3, np.array([1.0, 0.0])).moments(rows, False)
+    assert weighted[0, 0] == pytest.approx(0.25, abs=0.05)
+
+
+@pytest.mark.slow
+def test_weights_of_examples_count():
+    random = np.random.default_rng(0)
+    x, weights = random.normal(size=(4, 3)).astype("float32"), np.array([1.0, 0.0, 2.0, 0.0])
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1, name="d")])
+    model.compile("sgd", "mse")
+    found = evidence(model, (x, np.zeros((4, 1), "float32"), weights), 4)
+    kernel = id(model.layers[0].kernel)
+    # Of so few outputs the second derivatives are exact: those of the mean weighted square.
+    expected = 2 * (x.astype("f8") ** 2 * weights[:, None]).mean(0)
+    np.testing.assert_allclose(np.diag(found.moments[kernel].matrix)[:3], expected / 2, rtol=1e-5)
+    np.testing.assert_allclose(
+        found.curvature[kernel][:, 0],
+        2 * ((weights[:, None] * x) ** 2 / np.maximum(weights, 1)[:, None]).mean(0),
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.slow
+def test_a_kernel_of_zeros_leaves_the_others_as_they_are(pictures, tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    flat = layers.Flatten()(inputs)
+    first = layers.Dense(6, "relu", name="first")(flat)
+    other = layers.Dense(6, "relu", name="other", kernel_initializer="zeros")(flat)
+    model = keras.Model(inputs, layers.Dense(2, "softmax")(layers.Add()([first, other])))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    data = pictures[0][:100], pictures[1][:100]
+    report = pack(model, tmp_path / "model.snare", quality=50, data=data)
+    rows = {row.path: row for row in report.variables}
+    size = np.sqrt(np.mean(model.get_layer("first").kernel.numpy() ** 2))
+    # At quality 50 steps are about as large as weights.
+    assert size / 8 < rows["first/kernel"].step < 8 * size
+    assert rows["other/kernel"].bytes < 12
+
+
+def test_kernels_that_cost_nothing_say_nothing_of_the_others():
+    values = [np.ones((4, 2), "float32"), np.ones((4, 2), "float32"), np.zeros((4, 2), "float32")]
+    variables = [Variable(str(key), value, key) for key, value in enumerate(values)]
+    scales = []
+    for dead in ([], [1, 2]):
+        curvature = {key: np.full((4, 2), 3.0) for key in [0, *dead]}
+        curvature.update({1: np.zeros((4, 2))} if dead else {})
+        scales.append(SensitiveForms(variables, {}, {}, {}, Evidence(curvature, {})).scale)
+    assert scales[0] == pytest.approx(scales[1]) == pytest.approx(3.0 / 12)
+
+
+def test_coefficients_too_large_for_exact_sums_are_not_taken():
+    coding = Coding("dct", (40, 40), 1.0)
+    form = Form(coding, content=np.full((1600, 1), 2**28))
+    assert not is_finite(form, np.zeros((1600, 1), "float32"))
+
+
 def test_rounding_makes_errors_good():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(500, 4)) @ rng.normal(size=(4, 20)) + 0.1 * rng.normal(size=(500, 20))
@@ -151,6 +218,9 @@ def test_rounding_makes_errors_good():
         ({"max_loss": 0.1, "monitor": "auc", "data": True}, "Known: "),
         ({"max_loss": 0.1, "mode": "up", "data": True}, "`mode` is one of"),
         ({"quality": 40, "mode": "min"}, "without data on"),
+        ({"quality": 40, "data": (np.full((4, 8, 8, 1), np.nan), np.zeros(4))}, "finite numbers"),
+        ({"quality": 40, "data": (np.ones((4, 8, 8, 1)), np.full(4, 9))}, "labels out of range"),
+        ({"quality": 40, "validation_data": (np.ones((0, 8, 8, 1)), np.ones(0))}, "Received: none"),
     ],
 )
 def test_wrong_use_is_refused(dense, pictures, arguments, message, tmp_path):
@@ -158,6 +228,12 @@ def test_wrong_use_is_refused(dense, pictures, arguments, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         pack(dense, tmp_path / "model.snare", **known)
     assert not list(tmp_path.iterdir())
+
+
+def test_limits_of_loss_may_be_numbers_of_numpy():
+    check_target(np.float32(0.1), "auto")
+    with pytest.raises(ValueError, match="0 or more"):
+        check_target(np.float32(-0.1), "auto")
 
 
 def test_models_that_are_not_compiled_or_tie_examples_are_refused(pictures, tmp_path):

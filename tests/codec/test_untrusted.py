@@ -149,6 +149,19 @@ def test_no_memory_is_used_for_what_is_only_declared(content):
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({}, "Received: one with 2000000000001"), ({"mean": 0.0, "variance": 1.0}, "constants of")],
+    ids=["adapted", "given"],
+)
+def test_no_memory_is_used_for_normalization(content, settings, message):
+    model = keras.Sequential([keras.Input((7,)), layers.Normalization(**settings)])
+    text = json.dumps(keras.saving.serialize_keras_object(model))
+    wide = text.replace("[null, 7]", f"[null, {10**12}]")
+    with pytest.raises(CodecError, match=message):
+        unpacked(with_configuration(content, lambda _: wide), MOST)
+
+
 def test_no_memory_is_used_for_a_basis_of_cosines(content):
     form = keras_snare.layers.DCTDense(3, coefficients=500, name="form")
     model = keras.Sequential([keras.Input((600,)), form])
