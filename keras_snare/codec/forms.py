@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import ml_dtypes
 import numpy as np
 
 from keras_snare.codec.bit_stream import BitCounter, BitStream
@@ -117,8 +116,8 @@ def read_form(cursor: Cursor, shape: tuple[int, ...]) -> tuple[Form, np.dtype]:
 
 
 def _dtype(name: str) -> np.dtype:
-    """NumPy's type of a name, or that of the package that Keras has for the others."""
-    return np.dtype(getattr(ml_dtypes, name, name))
+    """NumPy's type of a name; the package that Keras has for the others makes them known to it."""
+    return np.dtype(name)
 
 
 def exact_form(value: np.ndarray, grid: Grid | None) -> Form:
