@@ -298,4 +298,5 @@ def test_layers_with_lora_matrices_are_packed(pictures, tmp_path):
     for some in ({}, {"quality": 90, "data": pictures}):
         pack(model, tmp_path / "model.snare", **some)
         found = unpack(tmp_path / "model.snare").predict(pictures[0], verbose=0)
-        np.testing.assert_allclose(found, model.predict(pictures[0], verbose=0), atol=0.1)
+        away = np.abs(found - model.predict(pictures[0], verbose=0))
+        assert away.mean() < 0.03
