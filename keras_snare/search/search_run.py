@@ -85,7 +85,12 @@ class SearchRun:
 
     def _check(self, criterion: Criterion) -> None:
         settings, groups = self.settings, channel_groups(self.model)
-        data = settings.scoring_data
+        data, monitor = settings.scoring_data, self.objective.monitor
+        if settings.retrain == "blocks" and not monitor.startswith("val_"):
+            raise ValueError(
+                "retrain='blocks' judges right after a cut, on validation data. Received: "
+                f"monitor={monitor!r}. Give monitor={f'val_{monitor}'!r}."
+            )
         if self._layers or not settings.prune_inputs:
             check_measurable(select_groups(groups, self._layers), criterion)
         if self._compensation is not None:

@@ -203,7 +203,10 @@ def test_wrong_uses_are_told():
         SnareCallback(retrain="blocks")
     model = digit_model()
     before = state_of(model)
-    callback = SnareCallback(**SETTINGS, retrain="blocks", scoring_data=TRAIN)
+    blocks = {**SETTINGS, "retrain": "blocks", "scoring_data": TRAIN}
+    with pytest.raises(ValueError, match="monitor='val_loss'"):
+        model.fit(*TRAIN, verbose=0, callbacks=[SnareCallback(**blocks, monitor="loss")])
+    callback = SnareCallback(**blocks)
     with pytest.raises(ValueError, match="read again"):
         model.fit(
             *TRAIN,
