@@ -22,7 +22,9 @@ def _constant(_) -> keras.Model:
 
 
 @pytest.mark.parametrize(
-    ("make", "count"), [(_constant, 1), (_clustered, 4), (_clustered, 16)], ids=str
+    ("make", "count"),
+    [(_constant, 1), (_clustered, 4), (_clustered, 16)],
+    ids=["constant", "4 values", "16 values"],
 )
 def test_few_values_are_kept_at_a_quality(make, count, tmp_path):
     model = make(count)
