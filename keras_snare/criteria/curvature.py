@@ -153,9 +153,13 @@ def derivatives(
 def _compiled(run: Callable, batch: Any) -> Any:
     import tensorflow as tf
 
+    def unweighted(inputs, targets, seed, number):
+        return run(inputs, targets, seed, number)
+
     number = tf.TensorSpec([], "int64")
     signature = [*keras.tree.map_structure(_any_batch, list(batch)), number, number]
-    return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
+    found = tf.function(unweighted, input_signature=signature, autograph=False)
+    return found.get_concrete_function()
 
 
 def _any_batch(tensor: Any) -> Any:
