@@ -79,6 +79,7 @@ def test_inputs_and_units_are_cut_in_one_search_and_saved(make, tmp_path):
     assert loaded.evaluate(*validation, verbose=0)[0] < 5
 
 
+@pytest.mark.slow
 @each_kind
 def test_a_selection_that_drops_nothing_is_taken_out_again(monkeypatch, make):
     decide(monkeypatch)
@@ -130,6 +131,7 @@ def test_an_interrupted_trial_of_the_inputs_is_undone(monkeypatch, make):
     short_fit(model, [], epochs=1)
 
 
+@pytest.mark.slow
 @each_kind
 def test_a_second_fit_goes_on_with_the_selection_that_is_there(make):
     model = make()

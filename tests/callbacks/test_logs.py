@@ -120,6 +120,7 @@ def test_one_line_per_judged_trial(capsys, monkeypatch, verbose, fit_verbose):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_verbose", [0, 2])
 def test_without_a_progress_bar_no_line_is_empty(capsys, monkeypatch, fit_verbose):
     _, out = _printed(capsys, monkeypatch, 1, fit_verbose)
@@ -132,6 +133,7 @@ def test_nothing_at_all(capsys, monkeypatch, verbose, fit_verbose):
     assert _printed(capsys, monkeypatch, verbose, fit_verbose)[1] == ""
 
 
+@pytest.mark.slow
 def test_zero_is_silent_in_a_loud_fit(capsys, monkeypatch):
     _, out = _printed(capsys, monkeypatch, 0, 2)
     assert "trial" not in out.replace("snare_trial", "")

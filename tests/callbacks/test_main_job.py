@@ -140,7 +140,13 @@ def test_one_callback_serves_two_models():
 
 
 @pytest.mark.parametrize(
-    "network", [conv_model, residual_model, concatenate_model], ids="conv residual concat".split()
+    "network",
+    [
+        conv_model,
+        pytest.param(residual_model, marks=pytest.mark.slow),
+        pytest.param(concatenate_model, marks=pytest.mark.slow),
+    ],
+    ids="conv residual concat".split(),
 )
 def test_other_networks(network):
     (x, y), validation = digits(100, 50)

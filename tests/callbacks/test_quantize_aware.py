@@ -224,6 +224,7 @@ def test_file_that_takes_pixels_as_they_are(engine, tmp_path):
     np.testing.assert_allclose(found, quantize.quantized_model(x), atol=0.03)
 
 
+@pytest.mark.slow
 def test_file_that_cannot_be_written_does_not_cost_the_training(tmp_path, monkeypatch):
     model, (x, y), path = compiled(), data(), tmp_path / "model.tflite"
     monkeypatch.setattr(quantize_run, "integer_file", lambda *_, **__: b"tried")

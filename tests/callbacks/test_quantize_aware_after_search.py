@@ -47,14 +47,17 @@ class Widths(keras.callbacks.Callback):
         ),
         ({"eps": 1.0, "retrain_epochs": 1}, "accepting", False, "tfmot"),
         ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", True, "tfmot"),
-        (
+        pytest.param(
             {"eps": 0.1, "monitor": "loss", "retrain_epochs": 9},
             "in its first trial",
             False,
             "tfmot",
+            marks=pytest.mark.slow,
         ),
         ({"eps": 1.0, "warmup_epochs": 9}, "warming up", True, "tfmot"),
-        ({"eps": 1.0, "retrain_epochs": 1}, "accepting", True, "keras"),
+        pytest.param(
+            {"eps": 1.0, "retrain_epochs": 1}, "accepting", True, "keras", marks=pytest.mark.slow
+        ),
         ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", True, "keras"),
     ],
     ids=[

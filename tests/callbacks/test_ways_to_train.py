@@ -120,7 +120,9 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("kind", DATA)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(one, marks=[pytest.mark.slow] * (one != "dataset")) for one in DATA]
+)
 # Keras says so at the end of the first epoch of any dataset of unknown length.
 @pytest.mark.filterwarnings("ignore:.*Your input ran out of data:UserWarning")
 def test_data_in_every_form(monkeypatch, kind):

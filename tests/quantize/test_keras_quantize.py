@@ -65,7 +65,7 @@ def predicted(model):
 
 
 @pytest.mark.parametrize(
-    "mode", [pytest.param(one, marks=[pytest.mark.slow] * (one == "int4")) for one in MODES]
+    "mode", [pytest.param(one, marks=[pytest.mark.slow] * (one != "int8")) for one in MODES]
 )
 def test_cut_then_quantized(mode, tmp_path):
     model = network()
@@ -138,6 +138,7 @@ def test_zeros_stay_zeros_when_their_model_is_quantized():
         keras_snare.sparsify(model, 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize_file", [None, "int8"], ids=["float32", "int8"])
 @pytest.mark.parametrize("mode", IN_FLOAT)
 def test_files_of_kernels_in_four_bits_have_their_values(mode, quantize_file, tmp_path):

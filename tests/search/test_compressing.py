@@ -100,6 +100,7 @@ def test_sample_weights_of_training_and_validation_count():
     assert report.baseline == 1.0
 
 
+@pytest.mark.slow
 def test_a_seed_fixes_what_is_found():
     def run(seed):
         model = fresh()
@@ -146,9 +147,8 @@ def test_a_fit_that_fails_leaves_the_last_accepted_model(tmp_path):
     assert leftovers(model) == []
 
 
-@pytest.mark.parametrize(
-    "epoch", [1, pytest.param(4, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, 4, 6])
 def test_a_killed_run_goes_on(tmp_path, epoch):
     model = fresh()
     _, expected = searched(model, seed=2)
@@ -169,6 +169,7 @@ def test_a_killed_run_goes_on(tmp_path, epoch):
     assert report.finished
 
 
+@pytest.mark.slow
 def test_a_run_has_its_networks(tmp_path):
     model = fresh()
     _, report = searched(model, directory=tmp_path)
@@ -177,6 +178,7 @@ def test_a_run_has_its_networks(tmp_path):
     assert keras_snare.load_candidate(tmp_path, 0).count_params() == report.params_before
 
 
+@pytest.mark.slow
 def test_a_search_on_a_loss():
     model = fresh()
     _, report = searched(model, monitor="loss", eps=0.2)

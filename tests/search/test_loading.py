@@ -85,11 +85,13 @@ def test_another_model_stays_as_it_is(finished):
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_has_its_networks(tmp_path):
     killed_run(snare(tmp_path, warmup_epochs=1), "on_epoch_end", 4)
     assert load_candidate(tmp_path, 0).count_params() == digit_model().count_params()
 
 
+@pytest.mark.slow
 def test_inputs_that_were_cut_stay_cut(tmp_path):
     callback = snare(tmp_path, prune_inputs=True, layers=[], eps=0.9)
     model = run(callback)
@@ -123,6 +125,7 @@ def test_a_run_in_its_warm_up_is_told(tmp_path):
         load_candidate(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_damaged_array_is_told(tmp_path):
     run(snare(tmp_path, warmup_epochs=1), epochs=3)
     for file in (tmp_path / "arrays").iterdir():
@@ -131,6 +134,7 @@ def test_a_damaged_array_is_told(tmp_path):
         load_candidate(tmp_path, 0)
 
 
+@pytest.mark.slow
 def test_a_class_that_keras_cannot_build_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
         keras.Model, "get_config", lambda self: (_ for _ in ()).throw(NotImplementedError)
