@@ -28,9 +28,9 @@ hypothesis.settings.load_profile("keras_snare")
 context.pywrap_tfe.TFE_ContextClearCaches = lambda handle: None
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _nothing_imported_is_garbage():
-    """Every trial of a search collects garbage; what was imported need not be looked at."""
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_of_before_is_garbage():
+    """Every trial of a search collects garbage; what earlier files have left is not looked at."""
     gc.collect()
     gc.freeze()
 

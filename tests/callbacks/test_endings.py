@@ -45,7 +45,7 @@ def _check(model, spy, snare, tmp_path=None):
 
 
 def test_the_last_epoch_in_mid_trial(snare, tmp_path):
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     short_fit(model, [spy, snare], epochs=4)
     assert len(spy.states) == 4
     assert spy.widths[-1] != ACCEPTED
@@ -54,7 +54,7 @@ def test_the_last_epoch_in_mid_trial(snare, tmp_path):
 
 @pytest.mark.parametrize("first", [True, False], ids="before behind".split())
 def test_another_callback_stops_training(snare, tmp_path, first):
-    model, spy, stop = digit_model(), Spy(), StopAfter(3)
+    model, spy, stop = digit_model(run_eagerly=True), Spy(), StopAfter(3)
     short_fit(model, [stop, spy, snare] if first else [spy, snare, stop])
     assert len(spy.states) == 3
     _check(model, spy, snare, tmp_path)
@@ -146,7 +146,7 @@ def test_a_callback_behind_raises_when_training_begins(snare, tmp_path, prune_in
 
 
 def test_a_later_fit_is_not_disturbed(snare):
-    model, bomb = digit_model(), Bomb("on_epoch_end", 2, ERROR)
+    model, bomb = digit_model(run_eagerly=True), Bomb("on_epoch_end", 2, ERROR)
     with pytest.raises(RuntimeError, match="from elsewhere"):
         short_fit(model, [snare, bomb])
     history = short_fit(model, [], epochs=2)
@@ -174,7 +174,7 @@ def test_an_error_that_a_callback_handles_ends_nothing(monkeypatch):
 
 def test_interrupted_in_the_warmup_nothing_was_cut(tmp_path):
     snare = SnareCallback(eps=0.1, warmup_epochs=3, retrain_epochs=1)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     short_fit(model, [spy, snare, StopAfter(2)])
     assert widths(model) == START
     assert same(state_of(model), spy.states[1])

@@ -44,7 +44,7 @@ def snare(monkeypatch):
 
 def test_history_and_csv(snare, expected, tmp_path):
     logger = keras.callbacks.CSVLogger(tmp_path / "log.csv")
-    history = short_fit(digit_model(), [snare, logger], epochs=9).history
+    history = short_fit(digit_model(run_eagerly=True), [snare, logger], epochs=9).history
     assert {key: history[key] for key in KEYS} == expected
     with open(tmp_path / "log.csv") as file:
         rows = list(csv.DictReader(file))
@@ -54,7 +54,7 @@ def test_history_and_csv(snare, expected, tmp_path):
 def test_tensorboard(snare, expected, tmp_path):
     pytest.importorskip("tensorboard")
     board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
-    short_fit(digit_model(), [snare, board], epochs=9)
+    short_fit(digit_model(run_eagerly=True), [snare, board], epochs=9)
     assert _scalars(tmp_path / "train") == {
         key: {epoch: float(value) for epoch, value in enumerate(values)}
         for key, values in expected.items()
@@ -153,7 +153,7 @@ def test_two_also_tells_when_a_trial_begins(capsys, monkeypatch):
 def test_an_unfinished_trial_is_told(capsys, monkeypatch):
     decide(monkeypatch)
     snare = SnareCallback(eps=0.1, retrain_epochs=2, verbose=1)
-    model = digit_model()
+    model = digit_model(run_eagerly=True)
     capsys.readouterr()
     short_fit(model, [snare, StopAfter(2)], epochs=3)
     (line,) = capsys.readouterr().out.splitlines()

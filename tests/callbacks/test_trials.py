@@ -58,7 +58,7 @@ def test_an_undone_trial_leaves_no_trace_in_the_training_after_it(monkeypatch):
 @pytest.mark.parametrize("after", [1, 2], ids="at_once later".split())
 def test_a_cut_that_passes_is_accepted_before_its_time(monkeypatch, after):
     decide(monkeypatch, *[False] * (after - 1), True)
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=0.1, retrain_epochs=5, max_trials=1)
     history = short_fit(model, [spy, snare])
     (row,) = snare.report.rows
@@ -69,7 +69,7 @@ def test_a_cut_that_passes_is_accepted_before_its_time(monkeypatch, after):
 
 
 def test_accepted_without_retraining_the_weights_are_those_of_before():
-    model, spy = digit_model(), Spy()
+    model, spy = digit_model(run_eagerly=True), Spy()
     snare = SnareCallback(eps=1.0, max_trials=1, criterion="l1_in")
     short_fit(model, [spy, snare])
     kernel = spy.states[0][0]
