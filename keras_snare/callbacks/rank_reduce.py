@@ -79,7 +79,7 @@ class RankReduceCallback(SnareCallback):
         gamma: float = 1.0,
         layers: Any = None,
         max_trials: int | None = None,
-        early_rejection: bool = True,
+        early_rejection: bool = False,
         round_to: int | None = None,
         stop_when_done: bool = True,
         directory: str | os.PathLike | None = None,

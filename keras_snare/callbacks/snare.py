@@ -106,7 +106,7 @@ class SnareCallback(PruningCallback):
         gamma: float = 1.0,
         layers: Any = None,
         max_trials: int | None = None,
-        early_rejection: bool = True,
+        early_rejection: bool = False,
         scoring_data: Any = None,
         compensate: str | None = None,
         retrain: str = "full",

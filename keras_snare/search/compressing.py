@@ -58,7 +58,7 @@ def compress(
     gamma: float = 1.0,
     layers: Any = None,
     max_trials: int | None = None,
-    early_rejection: bool = True,
+    early_rejection: bool = False,
     max_epochs: int | None = None,
     scoring_data: Any = None,
     compensate: str | None = None,
