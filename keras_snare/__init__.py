@@ -26,6 +26,7 @@ from keras_snare.criteria import CombineCriterion, Criterion, register_criterion
 from keras_snare.deep_compression import deep_compress
 from keras_snare.errors import (
     CodecError,
+    EngineError,
     InvalidPlanError,
     SnapshotError,
     SnareError,
@@ -60,6 +61,7 @@ __all__ = [
     "ConnectionCriterion",
     "Criterion",
     "DistillationCallback",
+    "EngineError",
     "FactorizeReport",
     "HoldMasksCallback",
     "InvalidPlanError",

@@ -19,3 +19,7 @@ class SnapshotError(SnareError):
 
 class CodecError(SnareError):
     """A packed file is damaged or not in the packed format."""
+
+
+class EngineError(SnareError):
+    """Workers of another engine died again and again."""

@@ -16,8 +16,9 @@ from keras_snare.search.run_directory import RunDirectory
 from keras_snare.search.saved_run import SavedRun
 from keras_snare.search.scores import ScoreSource
 from keras_snare.search.search_run import LOGS, SearchRun
-from keras_snare.search.session import SnareSearch, Trial
+from keras_snare.search.session import SnareSearch
 from keras_snare.search.settings import check_settings, course, new_policy
+from keras_snare.search.trial import Trial
 from keras_snare.search.warmup import Warmup
 
 __all__ = [

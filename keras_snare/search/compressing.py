@@ -9,9 +9,12 @@ import keras
 from keras_snare.arguments import check_count
 from keras_snare.criteria import Criterion, get_criterion
 from keras_snare.report import CompressionReport
+from keras_snare.search.engines import Workers
 from keras_snare.search.messages import Teller
-from keras_snare.search.metric import objective
-from keras_snare.search.retraining import Fit, Retraining
+from keras_snare.search.metric import Objective, objective
+from keras_snare.search.parallel_run import ParallelRun
+from keras_snare.search.remote_trial import job_of, with_data
+from keras_snare.search.retraining import Fit, Given, Retraining
 from keras_snare.search.search_run import SearchRun
 from keras_snare.search.settings import check_settings, new_policy
 
@@ -68,6 +71,11 @@ def compress(
     fit: Fit | None = None,
     batch_size: int = 32,
     seed: int | None = None,
+    engine: str = "serial",
+    workers: int = 1,
+    worker_cpus: float = 1.0,
+    worker_gpus: float = 0.0,
+    ray_address: str | None = None,
     directory: str | os.PathLike | None = None,
     verbose: int = 1,
 ) -> tuple[keras.Model, CompressionReport]:
@@ -80,7 +88,8 @@ def compress(
     Args:
         model: a compiled Keras model, built and usually trained; it is cut in place.
         train: `(x, y)` or `(x, y, sample_weight)` arrays, a tf.data.Dataset or a
-            keras.utils.PyDataset to retrain on; whatever `fit` takes, where that is given.
+            keras.utils.PyDataset to retrain on, or a function that returns one of these; whatever
+            `fit` takes, where that is given.
         validation: the same, to decide on.
         eps: float, accepted loss of `monitor` against the best seen, such as 0.005 for half a point
             of accuracy.
@@ -111,7 +120,18 @@ def compress(
             loss is looked at. It trains by the model's own optimizer.
         batch_size: int, of arrays.
         seed: int or None. With a seed, what a trial trains follows from the seed and the trial
-            alone, so that the same call gives the same model, also when a run was killed between.
+            alone, so that the same call gives the same model, also when a run was killed between,
+            and with any number of workers.
+        engine: `"serial"` for trials one by one in this process, or `"ray"` for several at once, on
+            one machine or a cluster (`pip install keras-snare[ray]`). A Ray that runs is used, or
+            one is started.
+        workers: int, trials that are made at once. The search is the same for every number: trials
+            of one network are made as if those before them were rejected, and are dropped when one
+            of these is accepted.
+        worker_cpus: float, processors that a worker takes up; it runs as many threads, and one at
+            least.
+        worker_gpus: float, GPUs that a worker takes up, or a share of one.
+        ray_address: str or None, of a Ray cluster, as `ray.init` takes it.
         directory: path or None, a folder that keeps the run, as `SnareCallback` says. Called again
             on the same model, a run that was killed goes on, and loses the trial under way at most.
         verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
@@ -123,7 +143,10 @@ def compress(
     Raises:
         ValueError, TypeError: for arguments out of range; nothing has changed then.
         UnsupportedModelError: when the model cannot be cut, is not compiled or not built, or its
-            optimizer has `use_ema`; nothing has changed then.
+            optimizer has `use_ema`, or workers cannot build it; nothing has changed then.
+        ImportError: when Ray is asked for and not installed.
+        EngineError: when workers died again and again over a trial; the model is the last accepted
+            one.
         SnapshotError: when `directory` holds a damaged run, or one of another model or of other
             settings, or cannot be written; the model is the last accepted one.
 
@@ -132,10 +155,16 @@ def compress(
     >>> model, report = keras_snare.compress(model, (x, y), (x_validation, y_validation), eps=0.005)
     >>> print(report.summary())
 
+    With four trials at once:
+
+    >>> compress(model, (x, y), (x_validation, y_validation), engine="ray", workers=4, seed=0)
+
     Reference:
         Viehmann, master thesis, KIT 2020 (SNARE).
     """
+    staff = Workers(engine, workers, worker_cpus, worker_gpus, ray_address)
     goal, chosen = objective(_on_validation(monitor), mode, eps), get_criterion(criterion)
+    check_count("max_epochs", max_epochs, optional=True)
     settings = _Settings(
         retrain_epochs,
         warmup_epochs,
@@ -149,27 +178,15 @@ def compress(
         scoring_data,
         compensate,
         retrain,
-        train if scoring_data is None else scoring_data,
+        train if retrain == "blocks" and scoring_data is None else scoring_data,
         prune_inputs,
         round_to,
         directory,
         verbose,
         chosen,
     )
-    new_policy(settings)
-    check_settings(settings, chosen)
-    check_count("max_epochs", max_epochs, optional=True)
-    trainer = Retraining(model, train, validation, goal, fit=fit, batch_size=batch_size, seed=seed)
-    run = SearchRun(
-        settings,
-        model,
-        goal,
-        chosen,
-        evaluate=trainer.evaluate,
-        teller=Teller(verbose, {"verbose": 0}),
-        listeners=[],
-    )
-    return model, _searched(run, trainer, max_epochs)
+    given = Given(train, validation, fit, batch_size, seed)
+    return model, _searched(model, settings, goal, given, staff, max_epochs)
 
 
 def _on_validation(monitor: Any) -> Any:
@@ -177,17 +194,29 @@ def _on_validation(monitor: Any) -> Any:
     return monitor if known else f"val_{monitor}"
 
 
-def _searched(run: SearchRun, trainer: Retraining, max_epochs: int | None) -> CompressionReport:
+def _searched(
+    model, sent: _Settings, goal: Objective, given: Given, staff: Workers, max_epochs: int | None
+) -> CompressionReport:
     """Trains, epoch by epoch, until the search is done."""
-    epoch = run.epochs
-    try:
-        run.begin()
-        while not run.ended and (max_epochs is None or epoch < max_epochs):
-            run.epoch_begins()
-            logs = trainer.epoch(epoch, run.position)
-            epoch += 1
-            run.epoch_ended(epoch, trainer.evaluate(), logs)
-    finally:
-        run.tidy_up()
+    settings = with_data(sent)
+    new_policy(settings)
+    check_settings(settings, settings.criterion)
+    trainer = Retraining(model, given, goal)
+    common = (settings, model, goal, settings.criterion)
+    ways = {"evaluate": trainer.evaluate, "teller": Teller(settings.verbose, {"verbose": 0})}
+    with staff.engaged() as engine:
+        if engine is None:
+            run = SearchRun(*common, **ways, listeners=[])
+        else:
+            job = job_of(model, sent, given, goal)
+            run = ParallelRun(engine, job, max_epochs, *common, **ways, listeners=[])
+        try:
+            run.begin()
+            while not run.ended and (max_epochs is None or run.epochs < max_epochs):
+                run.epoch_begins()
+                logs = trainer.epoch(run.epochs, run.position)
+                run.epoch_ended(run.epochs + 1, trainer.evaluate(), logs)
+        finally:
+            run.tidy_up()
     assert run.report is not None, "the search has begun"
     return run.report

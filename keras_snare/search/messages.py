@@ -5,7 +5,7 @@ import math
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search.metric import Objective
-from keras_snare.search.session import Trial
+from keras_snare.search.trial import Trial
 
 
 class Teller:
@@ -68,3 +68,8 @@ def resumed(epoch: int, report: CompressionReport | None, directory) -> str:
         f"Epoch {epoch}: resumed from {directory}: {len(report.rows)} trials, {report.accepted} "
         f"accepted, parameters {report.params_after:,}"
     )
+
+
+def sent(epoch: int, name: str) -> str:
+    """A trial is sent to a worker."""
+    return f"Epoch {epoch}: {name} sent to a worker"

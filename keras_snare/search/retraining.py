@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,18 +18,38 @@ from keras_snare.search.metric import Objective, check_metric
 Fit = Callable[[keras.Model, Any, int], Any]
 
 
+def opened(data: Any) -> Any:
+    """Returns data, or what a function that opens them returns."""
+    return data() if callable(data) else data
+
+
+@dataclass(frozen=True)
+class Given:
+    """What `compress` was given to train with.
+
+    Args:
+        train: data to train on, or a function that opens them.
+        validation: data that decide, or a function that opens them.
+        fit: called with the model, `train` and the number of the epoch, in the place of Keras's.
+        batch_size: int, of arrays.
+        seed: int or None; with one, every epoch begins with a random state of its own, whatever
+            was trained before it.
+    """
+
+    train: Any
+    validation: Any
+    fit: Fit | None
+    batch_size: int
+    seed: int | None
+
+
 class Retraining:
     """Trains a model for an epoch at a time, and measures it.
 
     Args:
         model: the model, compiled.
-        train: data to train on.
-        validation: data that decide.
+        given: what it is trained with.
         objective: names the metric.
-        fit: called with the model, `train` and the number of the epoch, in the place of Keras's.
-        batch_size: int, of arrays.
-        seed: int or None; with one, every epoch begins with a random state of its own, whatever
-            was trained before it.
 
     Raises:
         UnsupportedModelError: when the model is not built or compiled, or its optimizer puts
@@ -36,33 +57,26 @@ class Retraining:
         TypeError, ValueError: when an argument is out of range, or data are of another form.
     """
 
-    def __init__(
-        self,
-        model,
-        train: Any,
-        validation: Any,
-        objective: Objective,
-        *,
-        fit: Fit | None,
-        batch_size: int,
-        seed: int | None,
-    ):
+    def __init__(self, model, given: Given, objective: Objective):
+        train, fit, seed = given.train, given.fit, given.seed
         _check_model(model)
         check_metric(model, objective.monitor)
-        check_count("batch_size", batch_size)
+        check_count("batch_size", given.batch_size)
         if seed is not None and not (is_whole(seed) and seed >= 0):
             raise ValueError(f"`seed` is an integer, 0 or more, or None. Received: seed={seed!r}")
         if fit is not None and not callable(fit):
             raise TypeError(f"`fit` is a function of (model, train, epoch). Received: fit={fit!r}")
         if fit is None:
+            train = opened(train)
             check_data(train, "train", True)
+        validation = opened(given.validation)
         check_data(validation, "validation", True)
         self.model = model
         self.train = train
         self.validation = validation
         self.metric = objective.monitor.removeprefix("val_")
         self.fit = fit or self._fit
-        self.batch_size = batch_size
+        self.batch_size = given.batch_size
         self.seed = seed
 
     def epoch(self, number: int, position: tuple[int, int]) -> dict[str, float]:

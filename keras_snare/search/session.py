@@ -3,50 +3,21 @@
 import gc
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
-from keras_snare.policy import Proposal, Recovery, SnarePolicy, lowest, matching_groups
+from keras_snare.policy import Recovery, SnarePolicy, lowest, matching_groups
 from keras_snare.records import GroupSize, PrunePlan, TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search.block_training import BlockTraining
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import ScoreSource, Statistics
+from keras_snare.search.trial import ACCEPTED, Trial
 from keras_snare.surgery import Compensation, Snapshot, plan_for, remove
 
-
-@dataclass(eq=False)
-class Trial:
-    """A cut that is not yet accepted.
-
-    Args:
-        proposal: what the policy asked for.
-        width: int, units that the layer has with the cut.
-        snapshot: the model before it.
-        totals: what was being collected before it.
-        groups: the channel groups before it.
-        plan: the cut.
-        params, flops: of the model with the cut.
-        metrics: the monitored metric after each epoch of retraining so far.
-    """
-
-    proposal: Proposal
-    width: int
-    snapshot: Snapshot
-    totals: Any
-    groups: ChannelGroups
-    plan: PrunePlan
-    params: int = 0
-    flops: int = 0
-    metrics: list[float] = field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of retraining so far."""
-        return len(self.metrics)
+UNDONE = "undone: training ended before the verdict"
 
 
 class SnareSearch:
@@ -184,6 +155,25 @@ class SnareSearch:
         ):
             self._reject(epoch, metric, "rejected early, too far from what was won back before,")
 
+    def adopt(self, row: TrialRow, plan: PrunePlan | None, statistics: Statistics) -> None:
+        """Takes over a trial that was made elsewhere, on this network.
+
+        Args:
+            row: of the trial, which is the policy's next.
+            plan: what it cut. The model has been cut by it, and has its values. None where the
+                trial was rejected.
+            statistics: what the scores of the next cut come from, if it was accepted.
+        """
+        self.policy.propose(*self.sizes())
+        self.report.retraining_epochs += row.epochs
+        if plan is None:
+            self.policy.reject()
+            self._close(row)
+            return
+        self._look_again()
+        self.source.follow(self._chosen())
+        self._settle(row, plan, statistics)
+
     def _losses(self, metrics: list[float], best: float | None = None) -> list[float]:
         best = self.best if best is None else best
         return [self.objective.loss(one, best) for one in metrics]
@@ -196,7 +186,7 @@ class SnareSearch:
     def abandon(self, epoch: int) -> None:
         """Undoes a trial that cannot be judged any more; the last accepted model stays."""
         if self.trial is not None:
-            self._reject(epoch, math.nan, "undone: training ended before the verdict")
+            self._reject(epoch, math.nan, UNDONE)
 
     def sizes(self) -> tuple[dict[str, GroupSize], GroupSize]:
         """What the policy decides on: the groups that may be cut, and the whole network."""
@@ -255,15 +245,8 @@ class SnareSearch:
     def _accept(self, epoch: int, metric: float, statistics: Statistics) -> None:
         trial = self._running()
         self.trial = None
-        self.policy.accept()
-        if self.recovery:
-            self.recovery.note(self._losses(trial.metrics))
-        self.plan = self.plan.then(trial.plan)
-        self.statistics = statistics
-        row = self._row(trial, epoch, metric, True, "accepted")
-        self.left_with(metric)
-        self.report.params_after, self.report.flops_after = trial.params, trial.flops
-        self._close(row)
+        row = trial.row(self._next(), epoch, metric, self.best, ACCEPTED)
+        self._settle(row, trial.plan, statistics)
 
     def _reject(self, epoch: int, metric: float, reason: str) -> None:
         trial = self._running()
@@ -273,28 +256,23 @@ class SnareSearch:
         self.source.put_back(trial.totals)
         self.policy.reject()
         self.trial = None
-        self._close(self._row(trial, epoch, metric, False, reason))
+        self._close(trial.row(self._next(), epoch, metric, self.best, reason))
+
+    def _settle(self, row: TrialRow, plan: PrunePlan, statistics: Statistics) -> None:
+        """The model is that of an accepted trial."""
+        self.policy.accept()
+        if self.recovery:
+            self.recovery.note(self._losses(row.metrics))
+        self.plan = self.plan.then(plan)
+        self.statistics = statistics
+        self.left_with(row.metric)
+        self.report.params_after, self.report.flops_after = row.params, row.flops
+        self._close(row)
+
+    def _next(self) -> int:
+        return len(self.report.rows) + 1
 
     def _close(self, row: TrialRow) -> None:
         self.report.rows.append(row)
         self.tell(row)
         gc.collect()
-
-    def _row(self, trial: Trial, epoch, metric, accepted: bool, reason: str) -> TrialRow:
-        proposal = trial.proposal
-        return TrialRow(
-            trial=len(self.report.rows) + 1,
-            epoch=epoch,
-            layer=proposal.layer,
-            width_before=proposal.width,
-            width_after=trial.width,
-            share=proposal.share,
-            epochs=trial.epochs,
-            metric=metric,
-            best=self.best,
-            accepted=accepted,
-            params=trial.params,
-            flops=trial.flops,
-            reason=reason,
-            metrics=trial.metrics,
-        )
