@@ -142,7 +142,8 @@ def seen_by_resnet(resnet: keras.Model) -> keras.Model:
     pooled = next(one for one in resnet.layers if isinstance(one, keras.layers.AveragePooling2D))
     spread = keras.initializers.HeNormal(seed=0)
     value = keras.layers.Cropping2D(((0, 1), (0, 1)))(pooled.input)
-    value = keras.layers.Conv2D(512, 1, activation="relu", kernel_initializer=spread)(value)
+    last = keras.layers.Conv2D(512, 1, activation="relu", kernel_initializer=spread, name="spread")
+    value = last(value)
     return keras.Model(resnet.input, keras.layers.Flatten()(value))
 
 

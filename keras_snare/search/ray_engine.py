@@ -93,7 +93,7 @@ class RayEngine:
     def check(self, job: Job) -> None:
         try:
             self._job = self._ray.put(job)
-        except (TypeError, self._ray.exceptions.RayError) as error:
+        except Exception as error:  # Each type that cannot be pickled has errors of its own.
             raise TypeError(
                 f"Something that was given cannot be sent to other processes ({error}). Data that "
                 "cannot, such as a tf.data.Dataset, are opened there: give a function that returns "

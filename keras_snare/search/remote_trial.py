@@ -1,7 +1,6 @@
 """One trial of a search as a piece of work of its own, which any process can do."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from keras_snare.search.retraining import Given, Retraining, opened
 from keras_snare.search.scores import Statistics
 from keras_snare.search.search_run import SearchRun
 from keras_snare.search.session import SnareSearch
-from keras_snare.surgery import remove, removed_channels
+from keras_snare.surgery import declared_layers, register_layer, remove, removed_channels
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Job:
         model: what Keras builds the model anew from, uncut.
         shapes: of its variables and the optimizer's, to compare.
         custom_objects: classes and functions that the configuration names.
+        layers: classes that `register_layer` was told of, and what.
         settings: what the search is told to do, as plain attributes.
         objective: what must not be lost.
         given: what it is trained with.
@@ -39,6 +39,7 @@ class Job:
     model: dict
     shapes: list[tuple[int, ...]]
     custom_objects: dict[str, Any]
+    layers: dict[type, dict[str, Any]]
     settings: Any
     objective: Objective
     given: Given
@@ -126,6 +127,7 @@ def job_of(model, settings: Any, given: Given, objective: Objective) -> Job:
         described,
         _shapes(model),
         {**keras.saving.get_custom_objects(), **_of_the_program(described)},
+        declared_layers(),
         replace(settings, directory=None, verbose=0),
         objective,
         given,
@@ -235,6 +237,8 @@ class _TrialRun(SearchRun):
 
 def _built(job: Job) -> keras.Model:
     keras.utils.clear_session()
+    for layer_class, declared in job.layers.items():
+        register_layer(layer_class, **declared)
     try:
         with keras.saving.custom_object_scope(job.custom_objects):
             model = keras.saving.deserialize_keras_object(job.model)
@@ -272,17 +276,21 @@ def _put(model, values: list[np.ndarray], random: list[np.ndarray]) -> None:
         variable.assign(array)
 
 
-def _of_the_program(described: Any) -> dict[str, Any]:
+def _of_the_program(described: dict) -> dict[str, Any]:
     """What a configuration names of the program itself, which other processes do not import."""
+    program = vars(sys.modules["__main__"])
+    named = {name: program[name] for name in _texts(described) if name in program}
+    return {name: one for name, one in named.items() if _is_own(one)}
+
+
+def _is_own(one: Any) -> bool:
+    return callable(one) and getattr(one, "__module__", None) == "__main__"
+
+
+def _texts(described: Any) -> set[str]:
+    """The texts in a configuration, however deep."""
+    if isinstance(described, dict):
+        described = list(described.values())
     if isinstance(described, list):
-        return {name: one for part in described for name, one in _of_the_program(part).items()}
-    if not isinstance(described, dict):
-        return {}
-    found = _of_the_program(list(described.values()))
-    if described.get("module") == "__main__":
-        called = described["class_name"]
-        name = described["config"] if called == "function" else called
-        one = getattr(sys.modules["__main__"], str(name), None)
-        if isinstance(one, (type, Callable)):
-            found[described.get("registered_name") or str(name)] = one
-    return found
+        return set().union(*map(_texts, described))
+    return {described} if isinstance(described, str) else set()

@@ -8,7 +8,7 @@ from keras_snare.surgery.inputs import InputSelection
 from keras_snare.surgery.optimizers import UnreducedGradients, built_optimizer
 from keras_snare.surgery.plans import plan_for, removed_channels, width_changes
 from keras_snare.surgery.rebuilding import cut_to_shapes, shapes_of
-from keras_snare.surgery.registration import register_layer
+from keras_snare.surgery.registration import declared_layers, register_layer
 from keras_snare.surgery.saving import save_model
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 from keras_snare.surgery.variables import begin_at_epoch
@@ -22,6 +22,7 @@ __all__ = [
     "built_optimizer",
     "check_compensation",
     "cut_to_shapes",
+    "declared_layers",
     "follow_cuts",
     "leave_cuts",
     "plan_for",

@@ -11,6 +11,8 @@ from keras_snare.graph import CallView
 from keras_snare.graph.rules import RULES
 from keras_snare.surgery.attributes import ATTRIBUTES, Resized
 
+_DECLARED: dict[type, dict[str, Any]] = {}
+
 
 def register_layer(
     layer_class: type,
@@ -83,6 +85,14 @@ def register_layer(
     RULES[layer_class] = declaration.rule
     names = ("input_spec", *([width] if width else []))
     ATTRIBUTES[layer_class] = (names, declaration.attributes)
+    told = {"reads": reads, "makes": makes, "keeps": keeps}
+    parts = {name: None if one is None else dict(one) for name, one in told.items()}
+    _DECLARED[layer_class] = {**parts, "width": width, "axis": axis}
+
+
+def declared_layers() -> dict[type, dict[str, Any]]:
+    """Returns the classes that `register_layer` was told of, and the arguments, to tell others."""
+    return dict(_DECLARED)
 
 
 def _check_mapping(name: str, declared: Any) -> None:

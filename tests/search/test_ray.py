@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import keras
 import pytest
@@ -116,3 +119,14 @@ def test_a_node_that_goes_away_does_not_end_the_search(alone, tmp_path):
     assert len(nodes) == 1
     assert report == alone[1]
     assert same(state, alone[0])
+
+
+@pytest.mark.slow
+def test_what_a_program_defines_itself_goes_to_the_workers():
+    program = Path(__file__).with_name("program_on_ray.py")
+    ran = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert "done" in ran.stdout
+    assert "trial 1: dense 12 -> " in ran.stdout
