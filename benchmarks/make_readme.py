@@ -17,6 +17,7 @@ from readme_lottery import lottery_lines
 from readme_quantization import four_bit_lines, quantization_lines
 from readme_rate import rate_lines
 from readme_resnet8 import resnet8_lines
+from readme_searches import rejection_lines, retraining_lines, speculation_lines
 from readme_thesis_criteria import draw, thesis_criteria_lines
 
 HERE = Path(__file__).parent
@@ -239,6 +240,9 @@ SECTIONS = {
     "codec": codec_lines,
     "rate": rate_lines,
     "factorize": factorize_lines,
+    "speculation": speculation_lines,
+    "early_rejection": rejection_lines,
+    "retraining": retraining_lines,
     "overhead": overhead_lines,
     "torch_pruning": torch_pruning_lines,
 }
