@@ -55,11 +55,21 @@ class Engine(Protocol):
 
 @dataclass(eq=False)
 class _Sent:
-    """A trial that is made elsewhere; `row` is None until its verdict is known."""
+    """A trial that is made elsewhere, until it has a row, or has failed."""
 
     proposal: Proposal
     trial: Any
     row: TrialRow | None = None
+    error: Exception | None = None
+
+    @property
+    def under_way(self) -> bool:
+        return self.row is None and self.error is None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether none after it counts."""
+        return self.error is not None or (self.row is not None and self.row.accepted)
 
 
 class ParallelRun(SearchRun):
@@ -103,16 +113,16 @@ class ParallelRun(SearchRun):
                     search.advance(self._epoch)  # The policy says that it is over.
                     return
                 self._wait(window)
-                while window and (row := window[0].row) is not None:
-                    if self._judged(search, window.pop(0), row):
+                while window and not window[0].under_way:
+                    if self._judged(search, window.pop(0)):
                         return
         finally:
             self._cancel(window)
 
     def _fill(self, window: list[_Sent], trials: Speculation, search: SnareSearch, network) -> None:
         """Has as many trials made at once as there are workers, unless one is known to be last."""
-        while not any(one.row is not None and one.row.accepted for one in window):
-            busy = sum(one.row is None for one in window)
+        while not any(one.is_last for one in window):
+            busy = sum(one.under_way for one in window)
             following = trials.next() if busy < self._engine.workers else None
             if following is None:
                 return
@@ -158,22 +168,28 @@ class ParallelRun(SearchRun):
 
     def _wait(self, window: list[_Sent]) -> None:
         """Waits for a verdict; what comes after an accepted trial is ended."""
-        under_way = {id(one.trial): one for one in window if one.row is None}
+        under_way = {id(one.trial): one for one in window if one.under_way}
         for trial in self._engine.wait([one.trial for one in under_way.values()]):
-            under_way[id(trial)].row = self._engine.row(trial)
-        for at, one in enumerate(window):
-            if one.row is not None and one.row.accepted:
-                self._cancel(window[at + 1 :])
-                del window[at + 1 :]
-                return
+            one = under_way[id(trial)]
+            try:
+                one.row = self._engine.row(trial)
+            except Exception as error:  # It counts when those before it do not.
+                one.error = error
+        last = next((at for at, one in enumerate(window) if one.is_last), len(window))
+        self._cancel(window[last + 1 :])
+        del window[last + 1 :]
 
     def _cancel(self, window: list[_Sent]) -> None:
         for one in window:
-            if one.row is None:
+            if one.under_way:
                 self._engine.cancel(one.trial)
 
-    def _judged(self, search: SnareSearch, one: _Sent, row: TrialRow) -> bool:
+    def _judged(self, search: SnareSearch, one: _Sent) -> bool:
         """Takes the verdict over; returns whether those after it are in vain."""
+        if one.error is not None:
+            raise one.error
+        row = one.row
+        assert row is not None, "the trial is made"
         if row.reason == UNDONE:
             if row.epochs != self._left(self._epoch):
                 return True  # Trials before it took fewer epochs than they might have.

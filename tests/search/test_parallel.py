@@ -121,6 +121,28 @@ def test_a_run_whose_workers_died_goes_on_with_another_number(monkeypatch, alone
     assert not any(f"trial {number}:" in engine.submitted for number in range(1, len(rows) + 1))
 
 
+def test_a_trial_that_fails_counts_only_where_one_process_would_make_it(monkeypatch, alone):
+    serial, expected = alone
+    rows = expected["rows"]
+    # Trials behind the first accepted one, which are made in vain.
+    first = next(at for at, row in enumerate(rows) if row["accepted"])
+    engine = InProcess(4, latest_first=True)
+    made, failed = engine.row, []
+
+    def row(trial):
+        if not failed and not trial[0].startswith(f"trial {first + 1}:"):
+            failed.append(trial[0])
+            raise RuntimeError("made in vain")
+        return made(trial)
+
+    engine.row = row
+    monkeypatch.setattr(engines, "RayEngine", lambda *_: engine)
+    model, report = searched(engine="ray", workers=4)
+    assert len(failed) == 1
+    assert report == expected
+    assert same(state_of(model), state_of(serial))
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
