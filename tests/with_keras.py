@@ -1,4 +1,4 @@
-"""A search beside one of Keras's own callbacks: a short fit with a trial kept and a trial undone."""
+"""A search beside one of Keras's callbacks: a short fit with a trial kept and a trial undone."""
 
 import keras
 from fitting import Spy, decide, digit_model, short_fit
@@ -24,7 +24,17 @@ class Told(keras.callbacks.Callback):
         logs["quality"] = self.values[epoch]
 
 
-def search_with(monkeypatch, one, order="behind", *, told=(1, 1, 1, 1), model=None, **options):
+def search_with(
+    monkeypatch,
+    one,
+    order="behind",
+    *,
+    told=(1, 1, 1, 1),
+    model=None,
+    others=(),
+    epochs=9,
+    **options,
+):
     """Trains with `one` before or behind a `SnareCallback`.
 
     Returns:
@@ -35,7 +45,7 @@ def search_with(monkeypatch, one, order="behind", *, told=(1, 1, 1, 1), model=No
     spy = Spy()
     snare = SnareCallback(eps=0.1, retrain_epochs=2, max_trials=2, **options)
     pair = [one, snare] if order == "before" else [snare, one]
-    history = short_fit(model, [Told(*told), spy, *pair], epochs=9).history
+    history = short_fit(model, [Told(*told), spy, *pair, *others], epochs=epochs).history
     return model, snare, history, spy
 
 

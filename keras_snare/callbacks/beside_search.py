@@ -10,7 +10,6 @@ from keras_snare.callbacks.early_stopping import restores_weights
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.surgery.optimizers import optimizers_of
 
-
 # They look at the network or at its rate, which a verdict may set back.
 _EARLY = (*WRITERS, keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
