@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_snare import step_hooks
+from keras_snare.callbacks.beside_units import check_beside_units
 from keras_snare.callbacks.early_stopping import check_early_stopping, restores_weights
 from keras_snare.callbacks.pruning import PruningCallback, check_alone
 from keras_snare.callbacks.running_fit import Guard, RunningFit, running_fit
@@ -142,6 +143,8 @@ def check_fit(callback: PruningCallback, last: int, labelled: bool = True) -> Ru
     check_alone(callback, callbacks)
     check_early_stopping(fit, last, f"{type(callback).__name__} prunes for the last time")
     _check_data(model, getattr(callback, "scoring_data", None), labelled)
+    if getattr(callback, "structured", False):
+        check_beside_units(callback, fit, last)
     behind = callbacks[callbacks.index(callback) + 1 :] if callback in callbacks else []
     if getattr(callback, "remove_dead", False) and any(map(restores_weights, behind)):
         raise ValueError(

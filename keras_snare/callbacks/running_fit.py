@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from keras_snare.surgery import optimizers
+
 
 @dataclass(frozen=True, eq=False)
 class RunningFit:
@@ -83,6 +85,7 @@ class EvaluateAgain:
     """Repeats the evaluation that `fit` makes at the end of an epoch, on the same data.
 
     While it is attached it stands in front of `model.evaluate` and remembers what `fit` passed.
+    Where `fit` evaluates averages of the weights (`SwapEMAWeights`), so does this.
 
     Args:
         model: the model in training.
@@ -95,6 +98,8 @@ class EvaluateAgain:
         self.metric = metric
         self.fit = fit
         self._arguments: tuple[tuple, dict] | None = None
+        callbacks = fit.callbacks.callbacks if fit is not None else ()
+        self._swaps = [one for one in callbacks if isinstance(one, keras.callbacks.SwapEMAWeights)]
 
     def attach(self) -> None:
         """Starts to watch."""
@@ -115,6 +120,14 @@ class EvaluateAgain:
 
     def __call__(self) -> float | None:
         """Returns the metric of the model as it is now, or None where that is not to be had."""
+        with ExitStack() as averaged:
+            for one in self._swaps:
+                optimizers.begin_averages(self.model)
+                one.on_test_begin()
+                averaged.callback(one.on_test_end)
+            return self._metric()
+
+    def _metric(self) -> float | None:
         if self._arguments is None:
             figures = self.fit.evaluate(self.model) if self.fit is not None else None
             if figures is not None and self.metric not in figures:

@@ -17,7 +17,9 @@ class SnareCallback(PruningCallback):
     epochs, keeps the cut as soon as the metric is back within `eps` of the best seen, and otherwise
     undoes it exactly and tries less. The model object that you hold becomes smaller in place, its
     optimizer goes on with the moments it has, and however `fit` ends, the model is the smallest one
-    that was accepted. Put it in front of callbacks that record `logs`.
+    that was accepted. Put it in front of callbacks that record `logs`. `ModelCheckpoint`,
+    `OrbaxCheckpoint`, `LearningRateScheduler` and `ReduceLROnPlateau` act before the verdict of an
+    epoch, wherever they stand; docs/keras_callbacks.md tells what becomes of Keras's others.
 
     Args:
         eps: float, accepted loss of `monitor` against the best seen, such as 0.005 for half a point
@@ -64,7 +66,7 @@ class SnareCallback(PruningCallback):
 
     Raises:
         ValueError, TypeError: for arguments out of range; from `fit`, before any training, when the
-            model, the monitor or the validation data do not suit.
+            model, the monitor, the validation data or another callback do not suit.
         UnsupportedModelError: the same, when no graph of the model is to be had, or the criterion
             needs gradients and the backend is not TensorFlow.
         SnapshotError: from `fit`, when `directory` holds a damaged run, or one of another model or

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_snare.callbacks.beside_search import ActingOrder, check_beside_search
 from keras_snare.callbacks.checks import check_run, warn_if_short
 from keras_snare.callbacks.pruning import check_alone
 from keras_snare.callbacks.rank_cuts import RankCuts
@@ -36,6 +37,7 @@ class SnareRun(SearchRun):
         callbacks: list[Any] = fit.callbacks.callbacks if fit else []
         check_alone(settings, callbacks)
         check_run(model, objective, fit)
+        check_beside_search(model, objective.monitor, fit)
         self._again = EvaluateAgain(model, objective.monitor.removeprefix("val_"), fit)
         super().__init__(
             settings,
@@ -50,6 +52,7 @@ class SnareRun(SearchRun):
         self._epoch = self._first_epoch(fit.initial_epoch if fit else 0)
         # What changes the model waits for the first epoch, when no callback objects any more.
         self._guard = Guard(model, fit.callbacks if fit else None, self.tidy_up)
+        self._order = ActingOrder(fit.callbacks if fit else None, settings, self.figures)
 
     def epoch_begins(self) -> None:
         super().epoch_begins()
@@ -98,6 +101,7 @@ class SnareRun(SearchRun):
         begin_at_epoch(self.model, None)
         self._guard.release()
         self._again.detach()
+        self._order.put_back()
         super().tidy_up()
 
     def _begin(self) -> None:
@@ -116,7 +120,8 @@ class SnareRun(SearchRun):
         return first
 
     def _goes_on(self) -> bool:
-        return self._epoch < self.settings.params.get("epochs", self._epoch + 1)
+        last = self.settings.params.get("epochs", self._epoch + 1)
+        return self._epoch < last and not self.model.stop_training
 
     def _stop(self) -> None:
         super()._stop()

@@ -22,6 +22,7 @@ from keras_snare.search.run_directory import RunDirectory
 from keras_snare.search.session import SnareSearch
 from keras_snare.search.warmup import Warmup
 from keras_snare.surgery import remove, removed_channels, take_snapshot
+from keras_snare.surgery.optimizers import moving_averages
 
 
 class SavedRun:
@@ -219,9 +220,16 @@ class SavedRun:
                 "flops": search.cost.flops,
                 "keep": self._network["keep"],
                 "names": self._network["names"][:weights],
-                "values": self._network["values"][:weights],
+                "values": self._left_values(self._network["values"]),
             }
         )
+
+    def _left_values(self, values: list) -> list:
+        """Those of the weights as `fit` leaves them: averages, where the optimizer has some."""
+        averages = moving_averages(self.model.optimizer)
+        places = {id(one): at for at, (_, one) in enumerate(held_variables(self.model))}
+        left = [averages.get(id(weight), weight) for weight in self.model.weights]
+        return [values[places[id(one)]] for one in left]
 
     def _store_search(self, search: SnareSearch) -> dict:
         return {

@@ -116,6 +116,13 @@ class SearchRun:
         """Epochs of training so far, those of a stored run included."""
         return self._epoch
 
+    def figures(self) -> dict[str, float]:
+        """Returns what `logs` say of the network as it is."""
+        search = self._running()
+        number = len(search.report.rows) + 1 if search.trial is not None else 0
+        figures = (search.cost.params, search.cost.flops, number, search.report.accepted)
+        return dict(zip(LOGS, figures, strict=True))
+
     def begin(self) -> None:
         """Begins the search, or goes on with a stored one; once."""
         if self._search is None:
@@ -139,8 +146,7 @@ class SearchRun:
         """
         search, self._epoch = self._running(), epoch
         self._source.epoch_ended()
-        trained = search.cost
-        number = len(search.report.rows) + 1 if search.trial is not None else 0
+        figures = self.figures()
         if not self._warmup.over:
             self._warmup.epoch_ended(metric, self._source.collected(), search)
             self._save()
@@ -150,8 +156,7 @@ class SearchRun:
             search.judge(epoch, metric, logs.get("loss"))
         if self._warmup.over:
             self._advance(search)
-        figures = (trained.params, trained.flops, number, search.report.accepted)
-        logs.update(zip(LOGS, figures, strict=True))
+        logs.update(figures, snare_accepted=search.report.accepted)
         if search.done:
             self._finish(search, metric)
             self._save()

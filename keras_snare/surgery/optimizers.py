@@ -108,6 +108,20 @@ def moving_averages(optimizer) -> dict[int, Any]:
     return found
 
 
+def begin_averages(model) -> None:
+    """Has the averages of an optimizer that made no step yet be the weights.
+
+    Keras begins with zeros, which the first step overwrites; but where `fit` leaves the model as it
+    was given, it puts the averages into it.
+    """
+    for one in optimizers_of(built_optimizer(model)):
+        if one.built and one.use_ema and not int(keras.ops.convert_to_numpy(one.iterations)):
+            averages = one._model_variables_moving_average
+            for weight, average in zip(one._trainable_variables, averages, strict=True):
+                if average is not None:
+                    average.assign(keras.ops.convert_to_numpy(weight))
+
+
 def _beside_variables(optimizer) -> Iterator[tuple[str, Any, Any]]:
     """Name of the list, slot and variable, of every list that is parallel to the variables."""
     variables = optimizer._trainable_variables

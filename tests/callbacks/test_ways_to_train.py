@@ -36,7 +36,8 @@ WAYS = {
 def _shrink(monkeypatch, model, **options):
     decide(monkeypatch, *VERDICTS)
     snare, spy = SnareCallback(eps=0.1, retrain_epochs=1, max_trials=3), Spy()
-    short_fit(model, [spy, snare], epochs=8, **options)
+    averages = [keras.callbacks.SwapEMAWeights()] * model.optimizer.use_ema
+    short_fit(model, [spy, snare, *averages], epochs=8, **options)
     assert [row.accepted for row in snare.report.rows] == [True, True, False]
     assert widths(model) == CUT
     assert np.isfinite([logs["loss"] for logs in spy.logs]).all()
@@ -179,7 +180,7 @@ def test_averages_are_applied_to_the_accepted_model_where_a_trial_is_undone(monk
     adam = keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)
     model = digit_model(keras.optimizers.LossScaleOptimizer(adam, 1.0) if wrapped else adam)
     snare, spy = SnareCallback(eps=0.1, retrain_epochs=3), Spy()
-    short_fit(model, [spy, snare, StopAfter(3)])
+    short_fit(model, [spy, snare, StopAfter(3), keras.callbacks.SwapEMAWeights()])
     assert widths(model) == [6, 12, 10]
     averages = [value.numpy() for value in adam._model_variables_moving_average]
     assert same(model.get_weights(), averages)
@@ -193,6 +194,7 @@ def test_after_an_interruption_the_weights_are_not_averaged(monkeypatch):
     decide(monkeypatch, False, True, False)
     model = digit_model(keras.optimizers.Adam(0.01, use_ema=True))
     spy, bomb = Spy(), Bomb("on_train_batch_end", 9, KeyboardInterrupt())
+    callbacks = [SnareCallback(eps=0.1, retrain_epochs=3), bomb, keras.callbacks.SwapEMAWeights()]
     with pytest.raises(KeyboardInterrupt):
-        short_fit(model, [spy, SnareCallback(eps=0.1, retrain_epochs=3), bomb])
+        short_fit(model, [spy, *callbacks])
     assert same(model.get_weights(), spy.states[1][:6])
