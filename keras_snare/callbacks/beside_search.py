@@ -30,19 +30,21 @@ def check_beside_search(model, monitor: str, fit: RunningFit | None) -> None:
                 "cuts it, or undoes a cut. Leave swap_on_epoch out: validation then still sees the "
                 "averages, and they are what remains in the model."
             )
-    averaged = any(one.use_ema for one in optimizers_of(model.optimizer))
+    averaging = [one for one in optimizers_of(model.optimizer) if one.use_ema]
     swapped = any(isinstance(one, keras.callbacks.SwapEMAWeights) for one in callbacks)
-    if swapped and not averaged:
+    if swapped and not averaging:
         raise ValueError(
             "SwapEMAWeights needs averages of the weights. Received: an optimizer without "
             "use_ema=True. Compile with one that has it, or leave SwapEMAWeights out."
         )
-    if averaged and not swapped and fit is not None and monitor.startswith("val_"):
+    # With a frequency, the averages are put into the model in training too.
+    hidden = any(not one.ema_overwrite_frequency for one in averaging)
+    if hidden and not swapped and fit is not None and monitor.startswith("val_"):
         raise ValueError(
             "The optimizer averages weights (use_ema=True), which are in the model when fit ends. "
             f"Expected SwapEMAWeights in `callbacks`, so that monitor={monitor!r} is of the "
-            "averages. Received: none. Add keras.callbacks.SwapEMAWeights(), or compile without "
-            "use_ema."
+            "averages. Received: none. Add keras.callbacks.SwapEMAWeights(), compile with "
+            "ema_overwrite_frequency=STEPS_OF_AN_EPOCH, or compile without use_ema."
         )
 
 

@@ -52,6 +52,16 @@ def test_a_cut_that_is_accepted_at_once_was_judged_by_its_averages(monkeypatch, 
     assert evaluated(model)["val_loss"] == pytest.approx(row.metric)
 
 
+def test_averages_that_training_puts_into_the_model_need_no_swap(monkeypatch):
+    decide(monkeypatch, False, True, False)
+    adam = keras.optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=4)
+    model = digit_model(adam, run_eagerly=True)
+    snare = SnareCallback(eps=0.1, retrain_epochs=1, max_trials=1)
+    short_fit(model, [snare], epochs=3)
+    assert len(snare.report.rows) == 1
+    assert evaluated(model)["val_accuracy"] == pytest.approx(snare.report.metric)
+
+
 def test_a_model_that_was_given_comes_back_as_it_was_given(monkeypatch):
     """Before its first step, an optimizer's averages are zeros."""
     model = digit_model(run_eagerly=True)
