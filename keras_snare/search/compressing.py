@@ -36,6 +36,7 @@ class _Settings:
     prune_inputs: bool
     round_to: int | None
     directory: str | os.PathLike | None
+    directory_limit: float | None
     verbose: int
     criterion: Criterion
     stop_when_done: bool = field(default=True, init=False)
@@ -69,6 +70,7 @@ def compress(
     batch_size: int = 32,
     seed: int | None = None,
     directory: str | os.PathLike | None = None,
+    directory_limit: float | None = None,
     verbose: int = 1,
 ) -> tuple[keras.Model, CompressionReport]:
     """Finds the smallest model whose metric stays within `eps` of the best, outside of `fit`.
@@ -114,6 +116,10 @@ def compress(
             alone, so that the same call gives the same model, also when a run was killed between.
         directory: path or None, a folder that keeps the run, as `SnareCallback` says. Called again
             on the same model, a run that was killed goes on, and loses the trial under way at most.
+        directory_limit: float or None, how many times the bytes of the uncut model, with its
+            optimizer, `directory` may take; 3 is enough for any run. Accepted networks then give
+            way to later ones, such that those that stay, the uncut, the best and the smallest among
+            them, are of many sizes. None keeps them all.
         verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
 
     Returns:
@@ -153,6 +159,7 @@ def compress(
         prune_inputs,
         round_to,
         directory,
+        directory_limit,
         verbose,
         chosen,
     )

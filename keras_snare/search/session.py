@@ -209,6 +209,7 @@ class SnareSearch:
         return matching_groups(self.groups, self.layers)
 
     def _cut(self) -> None:
+        gc.collect()  # What the trial before held is in cycles.
         proposal = self.policy.propose(*self.sizes())
         if proposal is None:
             self.done = self.report.finished = True
@@ -278,7 +279,6 @@ class SnareSearch:
     def _close(self, row: TrialRow) -> None:
         self.report.rows.append(row)
         self.tell(row)
-        gc.collect()
 
     def _row(self, trial: Trial, epoch, metric, accepted: bool, reason: str) -> TrialRow:
         proposal = trial.proposal
