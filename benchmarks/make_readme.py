@@ -13,6 +13,7 @@ from readme_compensation import compensation_lines
 from readme_connections import connection_lines, marks_lines
 from readme_distillation import distillation_lines
 from readme_factorize import factorize_lines
+from readme_long_run import long_run_lines
 from readme_lottery import lottery_lines
 from readme_quantization import four_bit_lines, quantization_lines
 from readme_rate import rate_lines
@@ -244,6 +245,7 @@ SECTIONS = {
     "early_rejection": rejection_lines,
     "retraining": retraining_lines,
     "overhead": overhead_lines,
+    "long_run": long_run_lines,
     "torch_pruning": torch_pruning_lines,
 }
 

@@ -39,6 +39,8 @@ class RankReduceCallback(SnareCallback):
         round_to: int or None, ranks stay multiples of it.
         stop_when_done: bool, end `fit` when the search is over.
         directory: path or None, a folder that keeps the run.
+        directory_limit: float or None, how many times the bytes of the uncut model, with its
+            optimizer, it may take, as `SnareCallback` says.
         verbose: 0, 1, 2 or `"auto"`.
 
     Attributes:
@@ -83,6 +85,7 @@ class RankReduceCallback(SnareCallback):
         round_to: int | None = None,
         stop_when_done: bool = True,
         directory: str | os.PathLike | None = None,
+        directory_limit: float | None = None,
         verbose: int | str = "auto",
     ):
         super().__init__(
@@ -102,6 +105,7 @@ class RankReduceCallback(SnareCallback):
             round_to=round_to,
             stop_when_done=stop_when_done,
             directory=directory,
+            directory_limit=directory_limit,
             verbose=verbose,
         )
 

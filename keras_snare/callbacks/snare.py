@@ -59,6 +59,10 @@ class SnareCallback(PruningCallback):
             the state of search, optimizer and epochs. A `fit` that was killed goes on from there
             when it is called again on the same model; at most the trial under way is lost. A run
             that is finished trains no more, and gives its model back.
+        directory_limit: float or None, how many times the bytes of the uncut model, with its
+            optimizer, `directory` may take; 3 is enough for any run. Accepted networks then give
+            way to later ones, such that those that stay, the uncut, the best and the smallest among
+            them, are of many sizes. None keeps them all.
         verbose: 0, 1 (a line per trial), 2 (also when a trial begins), or `"auto"` to go by `fit`.
 
     Attributes:
@@ -116,6 +120,7 @@ class SnareCallback(PruningCallback):
         round_to: int | None = None,
         stop_when_done: bool = True,
         directory: str | os.PathLike | None = None,
+        directory_limit: float | None = None,
         verbose: int | str = "auto",
     ):
         super().__init__()
@@ -140,6 +145,7 @@ class SnareCallback(PruningCallback):
         self.round_to = round_to
         self.stop_when_done = stop_when_done
         self.directory = directory
+        self.directory_limit = directory_limit
         self.verbose = verbose
         self.report: CompressionReport | None = None
         self._objective: Objective = objective(monitor, mode, eps)

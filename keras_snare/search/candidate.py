@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +13,8 @@ import numpy as np
 
 from keras_snare.errors import SnapshotError
 from keras_snare.search.run_directory import RunDirectory
-from keras_snare.surgery import built_optimizer
+from keras_snare.surgery import Stayed, array_of, built_optimizer
+from keras_snare.surgery.optimizers import moving_averages
 
 
 def fingerprint(model) -> str:
@@ -50,6 +53,25 @@ def held_variables(model) -> list[tuple[str, Any]]:
     ]
 
 
+def left_values(model, values: list) -> list:
+    """Returns those of the weights as `fit` leaves them: averages, where the optimizer has some.
+
+    Args:
+        model: the model.
+        values: one for each of `held_variables`.
+    """
+    averages = moving_averages(model.optimizer)
+    places = {id(one): at for at, (_, one) in enumerate(held_variables(model))}
+    left = [averages.get(id(weight), weight) for weight in model.weights]
+    return [values[places[id(one)]] for one in left]
+
+
+def bytes_of(model) -> int:
+    """Bytes of the values of a model and its optimizer."""
+    held = [one for _, one in held_variables(model)]
+    return sum(math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in held)
+
+
 def random_states(model) -> list[Any]:
     """The variables that hold the states of random generators."""
     weights = {id(variable) for variable in model.weights}
@@ -58,24 +80,27 @@ def random_states(model) -> list[Any]:
 
 @dataclass(frozen=True, eq=False)
 class StoredValues:
-    """Values of a model and its optimizer, read from a run's directory.
+    """Values of a model and its optimizer in a run's directory.
 
     Args:
         names: of each variable, as `held_variables` has them.
-        arrays: its value.
+        references: to its value.
+        shapes: of the values.
     """
 
     names: list[str]
-    arrays: list[np.ndarray]
+    references: list[dict[str, Any]]
+    shapes: list[tuple[int, ...]]
 
     @classmethod
-    def read(cls, record: dict, directory: RunDirectory) -> "StoredValues":
-        """Reads what `store_values` returned.
+    def check(cls, record: dict, directory: RunDirectory) -> "StoredValues":
+        """Finds what `store_values` returned, all of it; it is read when it is needed.
 
         Raises:
             SnapshotError: when a file is missing or damaged.
         """
-        return cls(record["names"], [directory.get(one) for one in record["values"]])
+        references = record["values"]
+        return cls(record["names"], references, [directory.shape(one) for one in references])
 
     def put_into(
         self, held: Sequence[tuple[str, Any]], directory: RunDirectory, *, by_path: bool = True
@@ -84,19 +109,20 @@ class StoredValues:
 
         Args:
             held: name and variable, as `held_variables` returns them.
-            directory: of the run, for messages.
+            directory: of the run.
             by_path: whether whole paths are compared, or only how each variable itself is called:
                 what Keras builds from a configuration lies under other names than a user's model.
 
         Raises:
-            SnapshotError: when they are not; nothing is assigned then.
+            SnapshotError: when they are not; nothing is assigned then. When a file has been damaged
+                since `check`; some are assigned then.
         """
 
         def name_of(path: str) -> str:
             return path if by_path else path.rpartition("/")[2]
 
         names = map(name_of, self.names)
-        stored = list(zip(names, (one.shape for one in self.arrays), strict=True))
+        stored = list(zip(names, self.shapes, strict=True))
         given = [(name_of(path), tuple(one.shape)) for path, one in held]
         if stored != given:
             pairs = [(str(one), str(other)) for one, other in zip(stored, given, strict=False)]
@@ -107,12 +133,16 @@ class StoredValues:
                 f"{one} in place of {other}. Compile the model as in the run that was stored, or "
                 "give another directory."
             )
-        for (_, variable), array in zip(held, self.arrays, strict=True):
-            variable.assign(array)
+        for (_, variable), reference in zip(held, self.references, strict=True):
+            variable.assign(directory.get(reference))
 
 
 def store_values(
-    held: Sequence[tuple[str, Any]], values: Sequence[Any], directory: RunDirectory
+    held: Sequence[tuple[str, Any]],
+    values: Sequence[Any],
+    directory: RunDirectory,
+    before: dict | None,
+    stayed: Stayed,
 ) -> dict:
     """Stores values of variables and returns the record of them.
 
@@ -120,12 +150,48 @@ def store_values(
         held: name and variable, as `held_variables` returns them.
         values: the value of each.
         directory: where to.
+        before: a network that is stored there, which these values may be a part of, or None.
+        stayed: which positions of it are left.
     """
-    arrays = [keras.ops.convert_to_numpy(value) for value in values]
-    return {
-        "names": [name for name, _ in held],
-        "values": [directory.put(array) for array in arrays],
-    }
+    whole = dict(zip(before["names"], before["values"], strict=True)) if before else {}
+
+    def store(name: str, variable: Any, value: Any) -> dict:
+        other, left = whole.get(name), stayed.of(variable)
+        if other is not None and (left or "take" in other):
+            return directory.put_part(array_of(value), other, left)
+        return directory.put(array_of(value))
+
+    pairs = zip(held, values, strict=True)
+    stored = [store(*one, value) for one, value in pairs]
+    return {"names": [name for name, _ in held], "values": stored}
+
+
+def check_belongs(record: dict, file: Path, model, known_as: str, settings: dict[str, Any]) -> None:
+    """Checks that a record is of a model and of settings.
+
+    Args:
+        record: of a run.
+        file: where it was read.
+        model: the model.
+        known_as: its fingerprint.
+        settings: what decides the course of the search.
+
+    Raises:
+        SnapshotError: when it is not.
+    """
+    if known_as not in (record["base"], record["network"]["fingerprint"]):
+        raise SnapshotError(
+            f"{file} is the run of another model: {model.name!r} is neither as that run found its "
+            "model nor as it left it. Build the same model (in one process, after "
+            "keras.utils.clear_session(), so that layers have the same names), or give another "
+            "directory."
+        )
+    for name, stored in record["settings"].items():
+        if settings[name] != stored:
+            raise SnapshotError(
+                f"{file} is a run with {name}={stored!r}. Received: {name}={settings[name]!r}. "
+                "Give the same, or another directory."
+            )
 
 
 def _kind(value: Any) -> str:

@@ -39,6 +39,7 @@ class _Settings:
     prune_inputs: bool
     round_to: int | None
     directory: str | os.PathLike | None
+    directory_limit: float | None
     verbose: int
     criterion: Criterion
     stop_when_done: bool = field(default=True, init=False)
@@ -77,6 +78,7 @@ def compress(
     worker_gpus: float = 0.0,
     ray_address: str | None = None,
     directory: str | os.PathLike | None = None,
+    directory_limit: float | None = None,
     verbose: int = 1,
 ) -> tuple[keras.Model, CompressionReport]:
     """Finds the smallest model whose metric stays within `eps` of the best, outside of `fit`.
@@ -134,6 +136,10 @@ def compress(
         ray_address: str or None, of a Ray cluster, as `ray.init` takes it.
         directory: path or None, a folder that keeps the run, as `SnareCallback` says. Called again
             on the same model, a run that was killed goes on, and loses the trial under way at most.
+        directory_limit: float or None, how many times the bytes of the uncut model, with its
+            optimizer, `directory` may take; 3 is enough for any run. Accepted networks then give
+            way to later ones, such that those that stay, the uncut, the best and the smallest among
+            them, are of many sizes. None keeps them all.
         verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
 
     Returns:
@@ -182,6 +188,7 @@ def compress(
         prune_inputs,
         round_to,
         directory,
+        directory_limit,
         verbose,
         chosen,
     )

@@ -11,6 +11,7 @@ from keras_snare.errors import SnapshotError, UnsupportedModelError
 from keras_snare.graph import channel_groups
 from keras_snare.records import PrunePlan
 from keras_snare.search.candidate import StoredValues, fingerprint, held_variables
+from keras_snare.search.keeping import best_of
 from keras_snare.search.run_directory import RunDirectory
 from keras_snare.surgery import InputSelection, remove, removed_channels, take_snapshot
 
@@ -23,7 +24,8 @@ def load_candidate(
     """Gives back a network that a search with a `directory` has accepted.
 
     Every network that a run has accepted stays in its directory, with its weights: the one that the
-    search began with, and one for each accepted trial. The run may be finished, under way or
+    search began with, and one for each accepted trial; unless `directory_limit` says otherwise. The
+    run may be finished, under way or
     killed; it is not changed.
 
     Args:
@@ -38,7 +40,8 @@ def load_candidate(
         The model, compiled as the run's was where Keras can store that; its optimizer is new.
 
     Raises:
-        TypeError, ValueError: when an argument is out of range, or there is no such network.
+        TypeError, ValueError: when an argument is out of range, or there is no such network, or not
+            any more.
         SnapshotError: when there is no run in the directory, its search has not begun, a file of it
             is damaged, or `model` is another one, which stays as it is.
         UnsupportedModelError: when the model cannot be built from its configuration, and none is
@@ -63,7 +66,7 @@ def load_candidate(
         )
     files = RunDirectory(path)
     chosen = _chosen(record, which)
-    values = StoredValues.read(chosen, files)
+    values = StoredValues.check(chosen, files)
     base = _base(record, files, model)
     undo = take_snapshot(base) if model is not None else None
     try:
@@ -88,15 +91,20 @@ def _chosen(record: dict, which: str | int) -> dict:
     if which == "smallest":
         return min(accepted, key=lambda one: one["params"])
     if which == "best":
-        sign = 1 if record["settings"]["mode"] == "max" else -1
-        known = [one for one in accepted if one["metric"] is not None]
-        return max(known or accepted, key=lambda one: (sign * (one["metric"] or 0), -one["params"]))
+        return accepted[best_of(accepted, record["settings"]["mode"])]
     if int(which) >= len(accepted):
         raise ValueError(
             f"`which` is a number from 0 to {len(accepted) - 1}: so many networks were accepted. "
             f"Received: which={which!r}"
         )
-    return accepted[int(which)]
+    chosen = accepted[int(which)]
+    if chosen["values"] is None:
+        kept = [str(at) for at, one in enumerate(accepted) if one["values"] is not None]
+        raise ValueError(
+            f"Network {which} made room for others, as `directory_limit` says. There are: "
+            f"{', '.join(kept)}. Received: which={which!r}"
+        )
+    return chosen
 
 
 def _base(record: dict, files: RunDirectory, model: Any) -> keras.Model:

@@ -128,7 +128,7 @@ def job_of(model, settings: Any, given: Given, objective: Objective) -> Job:
         _shapes(model),
         {**keras.saving.get_custom_objects(), **_of_the_program(described)},
         declared_layers(),
-        replace(settings, directory=None, verbose=0),
+        replace(settings, directory=None, directory_limit=None, verbose=0),
         objective,
         given,
         (keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()),

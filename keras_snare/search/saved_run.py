@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from keras_snare.errors import SnapshotError
@@ -12,17 +13,27 @@ from keras_snare.report import CompressionReport
 from keras_snare.search.best_epoch import BestEpoch
 from keras_snare.search.candidate import (
     StoredValues,
+    bytes_of,
+    check_belongs,
     configuration,
     fingerprint,
     held_variables,
+    left_values,
     random_states,
     store_values,
 )
+from keras_snare.search.keeping import with_less
 from keras_snare.search.run_directory import RunDirectory
 from keras_snare.search.session import SnareSearch
 from keras_snare.search.warmup import Warmup
-from keras_snare.surgery import remove, removed_channels, take_snapshot
-from keras_snare.surgery.optimizers import moving_averages
+from keras_snare.surgery import (
+    Stayed,
+    follow_cuts,
+    leave_cuts,
+    remove,
+    removed_channels,
+    take_snapshot,
+)
 
 
 class SavedRun:
@@ -33,6 +44,8 @@ class SavedRun:
         model: the model that `fit` was given: as it was at the beginning of the stored run, or as
             the run left it.
         settings: what decides the course of the search, as plain data.
+        limit: how many times the bytes of the model and its optimizer, uncut, the directory may
+            take, or None.
 
     Attributes:
         epoch: int, epochs that the stored run was trained for; 0 when there is none.
@@ -43,10 +56,19 @@ class SavedRun:
         SnapshotError: when the stored run is damaged, or of another model or other settings.
     """
 
-    def __init__(self, path: str | os.PathLike, model, settings: dict[str, Any]):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        model,
+        settings: dict[str, Any],
+        limit: float | None = None,
+    ):
         self.directory = RunDirectory(path)
         self.model = model
         self.settings = settings
+        self.limit = limit
+        self._bytes = 0
+        self._record: dict | None = None  # as it was written or read last
         self.epoch = self.tuning = 0
         self.report: CompressionReport | None = None
         self._given = self._base = fingerprint(model)
@@ -54,6 +76,7 @@ class SavedRun:
         self._accepted: list[dict] = []
         self._network: dict | None = None
         self._values: dict[str, StoredValues] = {}
+        self._stayed = Stayed(model)  # since the network was stored
         self._found = self.directory.read()
         if self._found is not None:
             self._read(self._found)
@@ -64,35 +87,21 @@ class SavedRun:
         return self._found is not None
 
     def _read(self, record: dict) -> None:
-        """Takes in all that is stored, so that nothing of it can be missing later."""
-        self._check(record)
+        """Looks at all that is stored, so that nothing of it can be missing later."""
+        check_belongs(record, self.directory.record_path, self.model, self._given, self.settings)
         self.epoch, self._base = record["epoch"], record["base"]
         self._description, self.tuning = record["model"], record["tuning"]
         self._accepted, self._network = record["accepted"], record["network"]
+        self._record, self._bytes = record, record.get("bytes", 0)
         for name in ("network", "best"):
             if record[name] is not None:
-                self._values[name] = StoredValues.read(record[name], self.directory)
+                self._values[name] = StoredValues.check(record[name], self.directory)
         self._statistics = {
             name: self._read_statistics(record[name]) for name in ("search", "best")
         }
         if record["search"] is not None:
             self.report = CompressionReport.from_json(record["search"]["report"])
-
-    def _check(self, record: dict) -> None:
-        file = self.directory.record_path
-        if self._given not in (record["base"], record["network"]["fingerprint"]):
-            raise SnapshotError(
-                f"{file} is the run of another model: {self.model.name!r} is neither as that run "
-                "found its model nor as it left it. Build the same model (in one process, after "
-                "keras.utils.clear_session(), so that layers have the same names), or give another "
-                "directory."
-            )
-        for name, stored in record["settings"].items():
-            if self.settings[name] != stored:
-                raise SnapshotError(
-                    f"{file} is a run with {name}={stored!r}. Received: {name}="
-                    f"{self.settings[name]!r}. Give the same, or another directory."
-                )
+        self.directory.clear()  # What a save that was killed has left would take up room.
 
     def _read_statistics(self, record: dict | None) -> dict | None:
         stored = record and record["statistics"]
@@ -133,7 +142,7 @@ class SavedRun:
         if self._given != self._base:
             return False
         held = held_variables(self.model)[: len(self.model.weights)]
-        StoredValues.read(self._accepted[0], self.directory).put_into(held, self.directory)
+        StoredValues.check(self._accepted[0], self.directory).put_into(held, self.directory)
         return True
 
     def _resume(self, record: dict, search: SnareSearch, warmup: Warmup) -> BestEpoch | None:
@@ -152,6 +161,7 @@ class SavedRun:
         self._values["network"].put_into(held_variables(self.model), self.directory)
         for variable, state in zip(random_states(self.model), record["random"], strict=True):
             variable.assign(self.directory.get(state))
+        self._follow()
         if not warmup.over:
             warmup.best = best
             return None
@@ -177,33 +187,68 @@ class SavedRun:
         Raises:
             SnapshotError: when the directory cannot be written.
         """
+        try:
+            self._write(epoch, search, warmup, afterwards, tuning)
+        except SnapshotError:
+            with suppress(SnapshotError):  # A full disk needs the room, others do not let us.
+                self.directory.clear()
+            raise
+
+    def _write(self, epoch: int, search, warmup, afterwards, tuning: int) -> None:
         rows = search.report.rows
         rejected = bool(rows) and not rows[-1].accepted and not search.done
+        held = bytes_of(self.model)
+        self._bytes = self._bytes or held
         if self._network is None or not rejected:
+            # What was cut and not trained is a part of what is stored.
+            self._make_room(held if not rows or rows[-1].epochs else 0)
             self._network = self._store_network(search)
             self._note_accepted(search, warmup)
         best = afterwards or (None if warmup.over else warmup.best)
-        self.directory.write(
-            {
-                "settings": self.settings,
-                "base": self._base,
-                "model": self._description,
-                "epoch": epoch,
-                "warmup": warmup.remaining,
-                "tuning": tuning,
-                "search": self._store_search(search) if warmup.over else None,
-                "network": self._network,
-                "best": best and self._store_best(best),
-                "accepted": self._accepted,
-                "random": [self.directory.put(one.numpy()) for one in random_states(self.model)],
-            }
-        )
+        self._record = {
+            "settings": self.settings,
+            "base": self._base,
+            "bytes": self._bytes,
+            "model": self._description,
+            "epoch": epoch,
+            "warmup": warmup.remaining,
+            "tuning": tuning,
+            "search": self._store_search(search) if warmup.over else None,
+            "network": self._network,
+            "best": best and self._store_best(best),
+            "accepted": self._accepted,
+            "random": [self.directory.put(one.numpy()) for one in random_states(self.model)],
+        }
+        self.directory.write(self._record)
+        self._make_room(0)
+
+    def _make_room(self, more: int) -> None:
+        """Gives up accepted networks where the directory, with more bytes, would be too large."""
+        if self.limit is None or self._record is None or not self._accepted:
+            return
+        room = int(self.limit * self._bytes) - more - 2 * self.directory.record_size()
+        less = with_less(self._record, self.directory, room)
+        if less is not None:
+            self.directory.write(less)
+            self._record, self._accepted = less, less["accepted"]
 
     def _store_network(self, search: SnareSearch) -> dict:
         held = held_variables(self.model)
         keep = {layer: list(kept) for layer, kept in search.plan.keep.items()}
-        stored = store_values(held, [variable.value for _, variable in held], self.directory)
+        values = [variable.value for _, variable in held]
+        stored = store_values(held, values, self.directory, self._network, self._stayed)
+        self._follow()
         return {"keep": keep, "fingerprint": fingerprint(self.model), **stored}
+
+    def _follow(self) -> None:
+        """What is cut from here on is cut from the network that is stored."""
+        self.close()
+        self._stayed.begin()
+        follow_cuts(self.model, self._stayed)
+
+    def close(self) -> None:
+        """Takes off the model what followed its cuts."""
+        leave_cuts(self.model, self._stayed)
 
     def _note_accepted(self, search: SnareSearch, warmup: Warmup) -> None:
         """Adds the network to those that were accepted; it is the first when the search begins."""
@@ -220,16 +265,9 @@ class SavedRun:
                 "flops": search.cost.flops,
                 "keep": self._network["keep"],
                 "names": self._network["names"][:weights],
-                "values": self._left_values(self._network["values"]),
+                "values": left_values(self.model, self._network["values"]),
             }
         )
-
-    def _left_values(self, values: list) -> list:
-        """Those of the weights as `fit` leaves them: averages, where the optimizer has some."""
-        averages = moving_averages(self.model.optimizer)
-        places = {id(one): at for at, (_, one) in enumerate(held_variables(self.model))}
-        left = [averages.get(id(weight), weight) for weight in self.model.weights]
-        return [values[places[id(one)]] for one in left]
 
     def _store_search(self, search: SnareSearch) -> dict:
         return {
@@ -242,10 +280,11 @@ class SavedRun:
         values = best.values()
         if not values:
             return None
+        held = held_variables(self.model)
         return {
             "metric": _stored(best.metric),
             "statistics": self._store_statistics(best.statistics),
-            **store_values(held_variables(self.model), values, self.directory),
+            **store_values(held, values, self.directory, self._network, self._stayed),
         }
 
     def _store_statistics(self, statistics: dict | None) -> dict | None:

@@ -170,6 +170,8 @@ class SearchRun:
             self._afterwards.restore()
         self._source.detach()
         self._unreduced.detach()
+        if self._saved is not None:
+            self._saved.close()
         if self._inputs is not None:
             self._inputs.remove_if_idle()
         # An undone cut put back the step of its time; what others had in that may be gone by now.
@@ -180,7 +182,7 @@ class SearchRun:
         if settings.directory is None:
             return None
         decided = course(settings, self.objective, new_policy(settings))
-        return SavedRun(settings.directory, self.model, decided)
+        return SavedRun(settings.directory, self.model, decided, settings.directory_limit)
 
     def _over(self, saved: SavedRun) -> bool:
         """Whether a stored run trains no more."""

@@ -164,6 +164,7 @@ class SnareSearch:
                 trial was rejected.
             statistics: what the scores of the next cut come from, if it was accepted.
         """
+        gc.collect()  # As before a cut of our own.
         self.policy.propose(*self.sizes())
         self.report.retraining_epochs += row.epochs
         if plan is None:
@@ -199,6 +200,7 @@ class SnareSearch:
         return matching_groups(self.groups, self.layers)
 
     def _cut(self) -> None:
+        gc.collect()  # What the trial before held is in cycles.
         proposal = self.policy.propose(*self.sizes())
         if proposal is None:
             self.done = self.report.finished = True
@@ -275,4 +277,3 @@ class SnareSearch:
     def _close(self, row: TrialRow) -> None:
         self.report.rows.append(row)
         self.tell(row)
-        gc.collect()

@@ -4,7 +4,7 @@ import numbers
 import os
 from typing import Any
 
-from keras_snare.arguments import check_flag, is_whole
+from keras_snare.arguments import check_flag, is_number, is_whole
 from keras_snare.criteria import Criterion, check_data, get_criterion
 from keras_snare.policy import SnarePolicy, check_layers
 from keras_snare.search.metric import Objective
@@ -45,6 +45,12 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
     directory = settings.directory
     if not isinstance(directory, (str, os.PathLike, type(None))) or directory == "":
         raise TypeError(f"`directory` is a path or None. Received: {directory!r}")
+    limit = settings.directory_limit
+    if limit is not None and (directory is None or not is_number(limit) or not limit >= 1):
+        raise ValueError(
+            "`directory_limit` is None, or a number, 1 or more, for a `directory`. Received: "
+            f"directory_limit={limit!r}, directory={directory!r}"
+        )
     for name in ("prune_inputs", "stop_when_done", "early_rejection"):
         check_flag(name, getattr(settings, name))
     verbose = settings.verbose

@@ -7,17 +7,20 @@ from keras_snare.surgery.frequencies import set_frequencies
 from keras_snare.surgery.inputs import InputSelection
 from keras_snare.surgery.optimizers import UnreducedGradients, built_optimizer
 from keras_snare.surgery.plans import plan_for, removed_channels, width_changes
+from keras_snare.surgery.positions import Stayed
 from keras_snare.surgery.rebuilding import cut_to_shapes, shapes_of
 from keras_snare.surgery.registration import declared_layers, register_layer
 from keras_snare.surgery.saving import save_model
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
-from keras_snare.surgery.variables import begin_at_epoch
+from keras_snare.surgery.variables import array_of, begin_at_epoch
 
 __all__ = [
     "Compensation",
     "InputSelection",
     "Snapshot",
+    "Stayed",
     "UnreducedGradients",
+    "array_of",
     "begin_at_epoch",
     "built_optimizer",
     "check_compensation",

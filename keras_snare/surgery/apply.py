@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_snare.arguments import check_flag
-from keras_snare.graph import ChannelGroups, Sized, axis_key, channel_groups
+from keras_snare.graph import ChannelGroups, Sized, channel_groups
 from keras_snare.graph.trace import recorded_tensors
 from keras_snare.records import PrunePlan
 from keras_snare.surgery import variables
@@ -17,6 +17,7 @@ from keras_snare.surgery.constants import constants
 from keras_snare.surgery.followers import cut_followers
 from keras_snare.surgery.merging import merged
 from keras_snare.surgery.plans import removed_channels
+from keras_snare.surgery.positions import kept_positions
 from keras_snare.surgery.resizing import resized
 from keras_snare.surgery.snapshot import Snapshot
 
@@ -113,7 +114,7 @@ def remove(
     if fold_constants:
         added += constants(groups, removed[~np.isin(removed, list(twins))])
     uncut = Uncut(groups, removed, compensation) if compensation and removed.size else None
-    keep = _positions(groups, removed)
+    keep = kept_positions(groups, removed)
     with resized(model, groups.trace, keep) as snapshot:
         if not removed.size:
             return snapshot
@@ -127,17 +128,6 @@ def remove(
         for follower in cut_followers(model):
             follower.cut(groups, removed)
     return snapshot
-
-
-def _positions(groups: ChannelGroups, removed: np.ndarray) -> dict[int, tuple[Any, dict]]:
-    """Per variable that is cut: the variable, and axis to positions that stay."""
-    keep: dict[int, tuple[Any, dict]] = {}
-    for binding in groups.bindings:
-        stay = groups.kept(binding.labels, removed)
-        if not stay.all():
-            key, axis = axis_key(binding.variable, binding.axis)
-            keep.setdefault(key, (binding.variable, {}))[1][axis] = np.flatnonzero(stay)
-    return keep
 
 
 def _resize_symbols(groups: ChannelGroups, removed: np.ndarray) -> None:

@@ -4,14 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
-
 from keras_snare.graph import Trace
 from keras_snare.graph.trace import compiled_functions
 from keras_snare.surgery import optimizers, variables
+from keras_snare.surgery.positions import Positions, slot_positions
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
-
-Positions = dict[int, np.ndarray]
 
 
 @contextmanager
@@ -27,12 +24,7 @@ def resized(model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]) -> I
         `Snapshot` of the model as it was. The body brings everything else of it into line.
     """
     optimizer = optimizers.built_optimizer(model)
-    slots = []
-    for slot in optimizers.slots(optimizer):
-        axes = keep.get(id(slot.variable), (None, {}))[1]
-        own = {at: axes[axis] for at, axis in enumerate(slot.axes) if axis in axes}
-        if own:
-            slots.append((slot.value, own))
+    slots = slot_positions(optimizer, keep)
     keys = optimizers.variable_keys(optimizer, [variable for variable, _ in keep.values()])
     replaced = {*keep, *(id(value) for value, _ in slots)}
     snapshot = take_snapshot(model, graph, frozenset(replaced))

@@ -16,6 +16,17 @@ def value_object(variable) -> Any:
     return variable._value
 
 
+def array_of(value: Any) -> np.ndarray:
+    """Returns the array behind a variable or tensor, to be read only.
+
+    Where the backend allows, it is not copied, so that it holds as long as nothing is assigned.
+    """
+    if keras.backend.backend() == "tensorflow":
+        # NumPy and `convert_to_numpy` would copy.
+        return keras.ops.convert_to_tensor(value).__array__()
+    return keras.ops.convert_to_numpy(value)
+
+
 def put_back(variable, value: Any) -> None:
     """Makes a backend object that `value_object` returned the variable's own again."""
     variable._value = value
@@ -30,7 +41,7 @@ def resize(variable, keep: dict[int, np.ndarray]) -> None:
         variable: a Keras variable.
         keep: axis (counted from the front) to the positions that stay; -1 is a new one of zeros.
     """
-    value = keras.ops.convert_to_numpy(variable._value)
+    value = array_of(variable._value)
     for axis, positions in keep.items():
         value = value.take(positions, axis=axis)
         np.moveaxis(value, axis, 0)[positions < 0] = 0

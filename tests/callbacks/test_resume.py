@@ -17,6 +17,7 @@ from resuming import STOP, killed_run, run, snare
 from training import compiled, same, state_of
 
 import keras_snare
+from keras_snare.search import RunDirectory
 
 QUICK = {("on_epoch_end", 4)}
 
@@ -203,9 +204,7 @@ def test_every_accepted_network_is_kept(tmp_path):
     assert {one["array"] for kept in record["accepted"] for one in kept["values"]} <= files
     again = digit_model()
     keras_snare.shrink(again, last["keep"])
-    again.set_weights(
-        [np.load(tmp_path / "run" / "arrays" / f"{one['array']}.npy") for one in last["values"]]
-    )
+    again.set_weights([RunDirectory(tmp_path / "run").get(one) for one in last["values"]])
     assert same(again.get_weights(), model.get_weights())
 
 

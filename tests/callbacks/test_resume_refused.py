@@ -65,8 +65,8 @@ def test_a_record_that_is_none(directory):
 
 def test_a_format_to_come(directory):
     record = directory / "run.json"
-    record.write_text(record.read_text().replace('"format": 1', '"format": 2'))
-    refused(snare(directory), "is of format 2; this version of keras_snare reads format 1")
+    record.write_text(record.read_text().replace('"format": 2', '"format": 3'))
+    refused(snare(directory), "is of format 3; this version of keras_snare reads formats up to 2")
 
 
 def test_damaged_arrays(directory):
