@@ -4,6 +4,7 @@ from keras_snare.search.best_epoch import BestEpoch
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import Statistics
 from keras_snare.search.session import SnareSearch
+from keras_snare.surgery import built_optimizer
 
 
 class Warmup:
@@ -33,8 +34,7 @@ class Warmup:
         if metric is None:
             return
         # A restored model shall find the optimizer as new, too.
-        if not self.model.optimizer.built:
-            self.model.optimizer.build(self.model.trainable_variables)
+        built_optimizer(self.model)
         self.best.note(metric, None)
 
     def epoch_ended(self, metric: float, statistics: Statistics, search: SnareSearch) -> None:
