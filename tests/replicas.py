@@ -31,7 +31,7 @@ def script(file: str, call: str, first: str = _TWO_DEVICES) -> list[str]:
 
 def in_another_process(file: str, call: str, first: str = _TWO_DEVICES) -> None:
     """Calls a function of a test file in a process of its own, with two devices."""
-    run = subprocess.run(script(file, call, first), capture_output=True, text=True, timeout=600)
+    run = subprocess.run(script(file, call, first), capture_output=True, text=True, timeout=1800)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
