@@ -138,7 +138,7 @@ def test_several_workers():
                 subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
             )
         for one in running:
-            errors = one.communicate(timeout=180)[1]
+            errors = one.communicate(timeout=900)[1]
             assert one.returncode == 0, errors
     finally:
         for one in running:
