@@ -99,9 +99,9 @@ strategy = tf.distribute.MultiWorkerMirroredStrategy()
 """
 
 
-def check_one_worker():
+def check_one_worker(strategy):
     """Keras trains where there is but one, so that a callback is heard."""
-    with tf.distribute.MultiWorkerMirroredStrategy().scope():
+    with strategy.scope():
         model = digit_model()
     short_fit(model, [], epochs=1)
     for name in ("snare", "magnitude", "compress"):
@@ -110,12 +110,12 @@ def check_one_worker():
 
 @pytest.mark.slow
 def test_one_worker():
-    in_another_process(__file__, "check_one_worker()", first=_WORKERS)
+    in_another_process(__file__, "check_one_worker(strategy)", first=_WORKERS)
 
 
-def check_worker():
+def check_worker(strategy):
     """Plain Keras fails before it calls any callback; what takes a model refuses it."""
-    with tf.distribute.MultiWorkerMirroredStrategy().scope():
+    with strategy.scope():
         model = digit_model()
     assert model.distribute_strategy.num_replicas_in_sync == 2
     with pytest.raises(ValueError, match="PerReplica"):
@@ -133,7 +133,7 @@ def test_several_workers():
         for index in range(2):
             task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
             environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
-            command = script(__file__, "check_worker()", _WORKERS)
+            command = script(__file__, "check_worker(strategy)", _WORKERS)
             running.append(
                 subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
             )

@@ -215,7 +215,6 @@ def check_resumed(directory):
         found.append((weights_of(model), [list(vars(row).values()) for row in snare.report.rows]))
     assert_alike(*found)
     alone = made(_convolutions, 1)
-    model.fit(x, y, callbacks=[SnareCallback(**settings)], **options)
     alone.fit(x, y, callbacks=[SnareCallback(**settings)], **options)
     assert same(state_of(alone), state_of(model))
     candidate = keras_snare.load_candidate(f"{directory}/True")
