@@ -4,6 +4,7 @@ import warnings
 
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.replicas import check_strategy
 from keras_snare.search import Objective, check_metric
 
 
@@ -11,7 +12,8 @@ def check_run(model, objective: Objective, fit: RunningFit | None) -> None:
     """Checks the model, the monitor and the validation data when `fit` begins.
 
     Raises:
-        UnsupportedModelError: when the model is not built.
+        UnsupportedModelError: when the model is not built, or is trained by a strategy that is not
+            known.
         ValueError: when the monitor will not be in the logs.
     """
     if not model.built or model.optimizer is None:
@@ -19,6 +21,7 @@ def check_run(model, objective: Objective, fit: RunningFit | None) -> None:
             f"Model {model.name!r} is not built or has no optimizer. Call model.build(...) or give "
             "it a keras.Input, and model.compile(...), before fit."
         )
+    check_strategy(model)
     check_monitor(model, objective.monitor, fit)
     if objective.monitor.startswith("val_") and fit is not None and fit.validation_freq != 1:
         raise ValueError(

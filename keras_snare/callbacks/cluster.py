@@ -17,6 +17,7 @@ from keras_snare.clustering.codebooks import check_clusters
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.masking import kernels_of
 from keras_snare.policy import check_layers
+from keras_snare.replicas import check_strategy
 
 
 class ClusterCallback(keras.callbacks.Callback):
@@ -132,6 +133,7 @@ class ClusterCallback(keras.callbacks.Callback):
                 f"{keras.backend.backend()}."
             )
         kernels_of(model, self.layers)
+        check_strategy(model)
         if self.start_epoch >= epochs:
             raise ValueError(
                 f"Expected a fit that reaches `start_epoch`, {self.start_epoch}, counted from 0. "

@@ -16,6 +16,7 @@ from keras_snare.distillation import (
     layer_pairs,
 )
 from keras_snare.errors import SnapshotError, UnsupportedModelError
+from keras_snare.replicas import check_strategy
 
 SELF = "self"
 
@@ -177,3 +178,4 @@ def _check_model(model) -> None:
             f"Model {model.name!r} is not built. Call model.build(...) or give it a keras.Input "
             "before fit."
         )
+    check_strategy(model)

@@ -14,6 +14,7 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import channel_groups, trace
 from keras_snare.masking import MaskedStep, Masks, remove_dead
 from keras_snare.records import PruneReport
+from keras_snare.replicas import check_strategy
 
 
 class MaskRun:
@@ -128,7 +129,8 @@ def check_fit(callback: PruningCallback, last: int, labelled: bool = True) -> Ru
         The running `fit`.
 
     Raises:
-        UnsupportedModelError: when the model is not built or has no optimizer.
+        UnsupportedModelError: when the model is not built or has no optimizer, or is trained by a
+            strategy that is not known.
         ValueError: when another callback prunes, or brings back weights of an earlier epoch, or the
             model does not take the data.
     """
@@ -138,6 +140,7 @@ def check_fit(callback: PruningCallback, last: int, labelled: bool = True) -> Ru
             f"Model {model.name!r} is not built or has no optimizer. Call model.build(...) or give "
             "it a keras.Input, and model.compile(...), before fit."
         )
+    check_strategy(model)
     fit = running_fit(model)
     callbacks: list[Any] = fit.callbacks.callbacks if fit is not None else []
     check_alone(callback, callbacks)

@@ -16,6 +16,7 @@ from keras_snare.callbacks.spectral import SpectralPruneCallback
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.engines import check_engine
 from keras_snare.quantize.options import check_options, check_path
+from keras_snare.replicas import check_one_replica
 
 
 def check_arguments(settings: Any) -> None:
@@ -79,12 +80,7 @@ def check_fit(settings: Any, fit: RunningFit, start: int) -> None:
             "computes. Received: "
             f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow."
         )
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1:
-        raise UnsupportedModelError(
-            f"Expected training on one device. Received: a strategy with {replicas} replicas. Make "
-            "the model outside of its scope for the quantized part."
-        )
+    check_one_replica(model, "for the quantized part")
     if settings.path is not None:
         check_path(settings.path)
     for one in callbacks:

@@ -15,6 +15,7 @@ from keras_snare.callbacks.snare import SnareCallback
 from keras_snare.codec import check_grids, check_packable
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.policy import check_layers
+from keras_snare.replicas import check_one_replica
 from keras_snare.surgery.optimizers import optimizers_of
 
 
@@ -67,12 +68,7 @@ def check_model(model) -> None:
             f"Model {model.name!r} is not built or has no optimizer. Call model.build(...) or give "
             "it a keras.Input, and model.compile(...), before fit."
         )
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1:
-        raise UnsupportedModelError(
-            f"Expected training on one device. Received: a strategy with {replicas} replicas. Make "
-            "the model outside of its scope to train it for few bytes."
-        )
+    check_one_replica(model, "to train it for few bytes")
     if any(one.use_ema for one in optimizers_of(model.optimizer)):
         raise UnsupportedModelError(
             "Expected an optimizer that leaves its weights where it has moved them; their averages "

@@ -6,6 +6,7 @@ import numpy as np
 from keras_snare import step_hooks
 from keras_snare.clustering.codebooks import Codebook, Codebooks, values_of
 from keras_snare.masking.kernels import Kernel
+from keras_snare.replicas import mirrored
 from keras_snare.step_hooks import StepHook
 
 
@@ -35,8 +36,8 @@ class ClusteredStep(StepHook):
             counts = np.bincount(book.indices.reshape(-1), minlength=len(book.values))
             moves = np.where(book.values == 0, 0.0, 1 / np.maximum(counts, 1))
             dtype = kernel.variable.dtype
-            values = keras.Variable(book.values, dtype=dtype, trainable=False)
-            indices = keras.Variable(book.indices.reshape(-1), dtype="int32", trainable=False)
+            values = mirrored(model, book.values, dtype)
+            indices = mirrored(model, book.indices.reshape(-1), "int32")
             moves = keras.ops.convert_to_tensor(moves, dtype=dtype)
             self._parts.append((kernel.variable, values, indices, moves))
 

@@ -16,6 +16,7 @@ from keras_snare import step_hooks
 from keras_snare.criteria.base import Criterion
 from keras_snare.criteria.products import Tap, products, taps_of
 from keras_snare.graph import ChannelGroup
+from keras_snare.replicas import mirrored, sum_over_replicas
 from keras_snare.step_hooks import StepHook
 
 
@@ -67,8 +68,8 @@ class LiveStatistics(StepHook):
         """
         trained = {id(variable) for variable in self.model.trainable_variables}
         taps = {group.name: taps_of(group, trained) for group in groups}
-        sums = {name: _zeros(self._shape(group_taps)) for name, group_taps in taps.items()}
-        self.totals = Totals(taps, sums, _zeros(()))
+        sums = {name: self._zeros(self._shape(group_taps)) for name, group_taps in taps.items()}
+        self.totals = Totals(taps, sums, self._zeros(()))
 
     def reset(self) -> None:
         """Forgets what was collected."""
@@ -106,10 +107,10 @@ class LiveStatistics(StepHook):
         scale = self.model.optimizer.scale_loss(keras.ops.ones(()))
         figures, finite = {}, keras.ops.convert_to_tensor(True)
         totals = self._current()
-        for name, taps in totals.taps.items():
-            sums = products(taps, found, scale)
-            if sums is None:
-                continue
+        parts = {name: products(taps, found, scale) for name, taps in totals.taps.items()}
+        # Each replica has a part of the batch; the criterion is about the whole.
+        parts = sum_over_replicas({name: one for name, one in parts.items() if one is not None})
+        for name, sums in parts.items():
             figures[name] = self.criterion.statistic(sums, keras.ops.ones_like(sums))[0]
             finite = keras.ops.logical_and(finite, keras.ops.all(keras.ops.isfinite(figures[name])))
         # A step that overflows is left out whole, as loss scaling does.
@@ -117,6 +118,5 @@ class LiveStatistics(StepHook):
             totals.sums[name].assign_add(keras.ops.where(finite, figure, 0.0))
         totals.steps.assign_add(keras.ops.cast(finite, "float32"))
 
-
-def _zeros(shape: tuple) -> keras.Variable:
-    return keras.Variable(np.zeros(shape), dtype="float32", trainable=False, aggregation="sum")
+    def _zeros(self, shape: tuple) -> keras.Variable:
+        return mirrored(self.model, np.zeros(shape), "float32")

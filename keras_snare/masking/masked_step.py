@@ -11,6 +11,7 @@ from keras_snare.masking.adafactor import AdafactorFloor
 from keras_snare.masking.elementwise import is_elementwise
 from keras_snare.masking.kernels import Kernel
 from keras_snare.masking.masks import Masks
+from keras_snare.replicas import mirrored, sum_over_replicas
 from keras_snare.step_hooks import StepHook
 from keras_snare.surgery import optimizers
 
@@ -92,7 +93,8 @@ class MaskedStep(StepHook):
         for _, at in found:
             gradients[at] = keras.ops.convert_to_tensor(gradients[at])
         if self._statistics:
-            self._sum_up([(variable, _of_all_replicas(gradients[at])) for variable, at in found])
+            whole = sum_over_replicas([gradients[at] for _, at in found])
+            self._sum_up([(one, slope) for (one, _), slope in zip(found, whole, strict=True)])
         for variable, at in found if masks else ():
             gradients[at] = self._masked(variable, gradients[at])
         return gradients
@@ -195,21 +197,4 @@ class MaskedStep(StepHook):
         return {id(one.variable): self._variable(one.shape, 0, "float32") for one in self.kernels}
 
     def _variable(self, shape, value, dtype: str):
-        # Each replica of a `tf.distribute` strategy has one, and all come to the same value.
-        with self.model.distribute_strategy.scope():
-            return keras.Variable(
-                np.full(shape, value),
-                dtype=dtype,
-                trainable=False,
-                aggregation="only_first_replica",
-            )
-
-
-def _of_all_replicas(gradient):
-    """The gradient by the whole batch, of which each replica of a strategy has a part."""
-    import tensorflow as tf
-
-    replica = tf.distribute.get_replica_context()
-    if replica is None or replica.num_replicas_in_sync == 1:
-        return gradient
-    return replica.all_reduce(tf.distribute.ReduceOp.SUM, gradient)
+        return mirrored(self.model, np.full(shape, value), dtype)

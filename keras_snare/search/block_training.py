@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_snare.graph import ChannelGroup, ChannelGroups, Step
+from keras_snare.replicas import scope_of
 from keras_snare.search.blocks import Activations, Block, block_around, run_step, seen_on
 
 _LEARNING_RATE = 1e-3
@@ -24,16 +25,18 @@ class BlockTraining:
         data: examples, whose labels are not looked at.
         epochs: int, how often they are gone through for a cut.
         batch_size: int, examples of a step.
+        model: whose strategy the blocks are trained by, or None.
 
     Reference:
         He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", ICCV 2017, and Li
         et al., "BRECQ", ICLR 2021, for reconstruction layer by layer and block by block.
     """
 
-    def __init__(self, data: Any, epochs: int, batch_size: int = 64):
+    def __init__(self, data: Any, epochs: int, batch_size: int = 64, model: Any = None):
         self.data = data
         self.epochs = epochs
         self.batch_size = batch_size
+        self.model = model
 
     def before(
         self, groups: ChannelGroups, group: ChannelGroup, removed: np.ndarray
@@ -82,20 +85,21 @@ class BlockTask:
         keys, arrays = _renamed(self.before, groups), self.seen.arrays()
         inputs, outputs = self.block.inputs, self.block.outputs
         made = [arrays[key] for key in outputs]
-        part = _Part(
-            [groups.trace.steps[number] for number in self.block.steps],
-            [keys[key] for key in inputs],
-            [keys[key] for key in outputs],
-        )
         epochs = self.settings.epochs
         examples = _Examples([arrays[key] for key in inputs], made, self.settings.batch_size)
         falling = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * len(examples))
-        part.compile(
-            keras.optimizers.Adam(falling),
-            loss=["mse"] * len(made),
-            loss_weights=[1 / max(float(np.var(one[:_LOOKED_AT])), _LEAST) for one in made],
-            jit_compile=False,
-        )
+        with scope_of(self.settings.model):
+            part = _Part(
+                [groups.trace.steps[number] for number in self.block.steps],
+                [keys[key] for key in inputs],
+                [keys[key] for key in outputs],
+            )
+            part.compile(
+                keras.optimizers.Adam(falling),
+                loss=["mse"] * len(made),
+                loss_weights=[1 / max(float(np.var(one[:_LOOKED_AT])), _LEAST) for one in made],
+                jit_compile=False,
+            )
         part.fit(examples, epochs=epochs, verbose=0)
 
 

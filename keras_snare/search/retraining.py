@@ -12,6 +12,7 @@ import numpy as np
 from keras_snare.arguments import check_count, is_whole
 from keras_snare.criteria import check_data
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.replicas import check_strategy
 from keras_snare.search.candidate import random_states
 from keras_snare.search.metric import Objective, check_metric
 
@@ -146,6 +147,7 @@ def _check_model(model) -> None:
             f"Model {model.name!r} is not built or has no optimizer. Call model.build(...) or give "
             "it a keras.Input, and model.compile(...), first."
         )
+    check_strategy(model)
     if getattr(model.optimizer, "use_ema", False):
         raise UnsupportedModelError(
             f"The optimizer of {model.name!r} averages weights (use_ema=True), and Keras puts the "

@@ -68,7 +68,7 @@ class SearchRun:
         self._blocks = None
         self._tuning = 0
         if settings.retrain == "blocks":
-            self._blocks = BlockTraining(settings.block_data, settings.retrain_epochs)
+            self._blocks = BlockTraining(settings.block_data, settings.retrain_epochs, model=model)
             self._tuning = settings.retrain_epochs
         self._teller = teller
         self._inputs = InputSelection(model) if settings.prune_inputs else None

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_snare.errors import UnsupportedModelError
+from keras_snare.replicas import num_replicas, scope_of, strategy_of
 
 _NOT_SLOTS = ("_variables", "_trainable_variables")
 # Dictionaries and sets whose keys come from `_var_key`. Not every optimizer has all of them.
@@ -55,7 +56,8 @@ def built_optimizer(model) -> Any:
     """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
-        optimizer.build(model.trainable_variables)
+        with scope_of(model):
+            optimizer.build(model.trainable_variables)
     return optimizer
 
 
@@ -206,8 +208,7 @@ class UnreducedGradients:
     """
 
     def __init__(self, model, optimizer: Any = None):
-        strategy = getattr(model, "distribute_strategy", None)
-        alone = strategy is not None and strategy.num_replicas_in_sync == 1
+        alone = strategy_of(model) is not None and num_replicas(model) == 1
         found = optimizers_of(optimizer or model.optimizer) if alone else ()
         self._optimizers = [one for one in found if hasattr(one, "_all_reduce_sum_gradients")]
 

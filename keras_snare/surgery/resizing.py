@@ -1,11 +1,12 @@
 """Variables of a live model with other positions, and what has to follow them."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from keras_snare.graph import Trace
 from keras_snare.graph.trace import compiled_functions
+from keras_snare.replicas import check_strategy, scope_of
 from keras_snare.surgery import optimizers, variables
 from keras_snare.surgery.positions import Positions, slot_positions
 from keras_snare.surgery.snapshot import Snapshot, take_snapshot
@@ -22,7 +23,12 @@ def resized(model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]) -> I
 
     Yields:
         `Snapshot` of the model as it was. The body brings everything else of it into line.
+
+    Raises:
+        UnsupportedModelError: when its variables lie where they cannot be resized, or the optimizer
+            holds some of which it is not known what they belong to.
     """
+    check_strategy(model)
     optimizer = optimizers.built_optimizer(model)
     slots = slot_positions(optimizer, keep)
     keys = optimizers.variable_keys(optimizer, [variable for variable, _ in keep.values()])
@@ -30,7 +36,7 @@ def resized(model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]) -> I
     snapshot = take_snapshot(model, graph, frozenset(replaced))
     try:
         if keep:
-            with _scope(model):
+            with scope_of(model):
                 for variable, axes in (*slots, *keep.values()):
                     variables.resize(variable, axes)
             optimizers.rename_keys(optimizer, keys)
@@ -39,12 +45,6 @@ def resized(model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]) -> I
     except BaseException:
         snapshot.restore()
         raise
-
-
-def _scope(model) -> AbstractContextManager:
-    """Where the variables of a model are made: `tf.distribute` keeps one of each per replica."""
-    strategy = getattr(model, "distribute_strategy", None)
-    return nullcontext() if strategy is None else strategy.scope()
 
 
 def _drop_functions(model) -> None:

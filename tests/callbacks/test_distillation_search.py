@@ -1,13 +1,11 @@
 """`DistillationCallback` and `SnareCallback` in one `fit`, in any order, also when it goes on."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import resuming
 from fitting import Bomb, Spy, decide, digit_model, leftovers, short_fit, widths
+from replicas import in_another_process, made
 from training import dense_model, flat_digits, same, weights_of
 
 from keras_snare import (
@@ -212,25 +210,16 @@ def test_another_callback_prunes_behind_the_back_of_the_copy(first, structured):
     assert leftovers(model) == []
 
 
+def check_two_replicas():
+    model = made(digit_model, 2)
+    snare = SnareCallback(eps=0.02, retrain_epochs=2, max_trials=2, criterion="l1_in")
+    taught = DistillationCallback("self", features={"hidden1": "hidden1"})
+    found = short_fit(model, [snare, taught], epochs=6).history["distillation_loss"]
+    assert len(found) > 2
+    assert np.isfinite(found[1:]).all(), found
+    assert leftovers(model) == []
+
+
 @pytest.mark.slow
 def test_two_replicas():
-    """Processors are made before TensorFlow begins, so in another process."""
-    script = """
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import sys
-sys.path[:0] = ["tests"]
-import keras, numpy as np
-from fitting import digit_model, leftovers, short_fit
-from keras_snare import DistillationCallback, SnareCallback
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    model = digit_model()
-snare = SnareCallback(eps=0.02, retrain_epochs=2, max_trials=2, criterion="l1_in")
-taught = DistillationCallback("self", features={"hidden1": "hidden1"})
-found = short_fit(model, [snare, taught], epochs=6).history["distillation_loss"]
-assert len(found) > 2 and np.isfinite(found[1:]).all(), found
-assert leftovers(model) == []
-"""
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    in_another_process(__file__, "check_two_replicas()")

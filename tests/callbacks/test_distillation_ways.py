@@ -1,8 +1,5 @@
 """`DistillationCallback` in every way that Keras trains, and on models of every kind."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -20,6 +17,7 @@ from distilling import (
     identity,
 )
 from fitting import digit_model, leftovers, short_fit
+from replicas import in_another_process
 from training import OwnStep, compiled, dense_model, flat_digits, weights_of
 
 from keras_snare import DistillationCallback, UnsupportedModelError
@@ -82,18 +80,7 @@ def test_a_strategy_with_one_replica():
 
 @pytest.mark.slow
 def test_a_strategy_with_two_replicas():
-    """Processors are made before TensorFlow begins, so in another process."""
-    script = """
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import sys
-sys.path[:0] = ["tests", "tests/callbacks"]
-import test_distillation_ways
-test_distillation_ways._assert_equal(2)
-"""
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    in_another_process(__file__, "_assert_equal(2)")
 
 
 @pytest.mark.parametrize("structure", [list, dict])

@@ -1,13 +1,11 @@
 """Masks under `tf.distribute`: on several replicas the same network comes out as on one."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from fitting import flat_digits
+from replicas import in_another_process
 from training import compiled, dense_model, weights_of
 
 import keras_snare
@@ -54,15 +52,4 @@ def test_one_replica(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 def test_two_replicas(name):
-    """Processors are made before TensorFlow begins, so in another process."""
-    script = f"""
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import sys
-sys.path[:0] = ["tests", "tests/callbacks"]
-import test_magnitude_replicas
-test_magnitude_replicas.assert_equal(2, {name!r})
-"""
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    in_another_process(__file__, f"assert_equal(2, {name!r})")
