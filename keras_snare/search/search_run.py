@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from keras_snare.criteria import Criterion, check_first_batch, check_measurable
-from keras_snare.graph import channel_groups
+from keras_snare.criteria import Criterion
 from keras_snare.policy import Recovery, matching_groups, select_groups
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search import messages
 from keras_snare.search.best_epoch import BestEpoch
 from keras_snare.search.block_training import BlockTraining
+from keras_snare.search.checks import check_search
 from keras_snare.search.metric import Objective
 from keras_snare.search.saved_run import SavedRun
 from keras_snare.search.scores import ScoreSource
@@ -64,7 +64,7 @@ class SearchRun:
         )
         self._ranks = ranks
         self._layers = ranks.layers if ranks else settings.layers
-        self._check(criterion)
+        check_search(settings, model, self._layers, objective, criterion, self._compensation)
         self._blocks = None
         self._tuning = 0
         if settings.retrain == "blocks":
@@ -82,21 +82,6 @@ class SearchRun:
         self._ended = False
         self._saved = self._saved_run()
         self._epoch = self._saved.epoch if self._saved else 0
-
-    def _check(self, criterion: Criterion) -> None:
-        settings, groups = self.settings, channel_groups(self.model)
-        data, monitor = settings.scoring_data, self.objective.monitor
-        if settings.retrain == "blocks" and not monitor.startswith("val_"):
-            raise ValueError(
-                "retrain='blocks' judges right after a cut, on validation data. Received: "
-                f"monitor={monitor!r}. Give monitor={f'val_{monitor}'!r}."
-            )
-        if self._layers or not settings.prune_inputs:
-            check_measurable(select_groups(groups, self._layers), criterion)
-        if self._compensation is not None:
-            self._compensation.check(groups, matching_groups(groups, self._layers))
-        if data is not None and (criterion.needs_data or self._compensation is not None):
-            check_first_batch(groups.trace, data, criterion.needs_labels)
 
     @property
     def ended(self) -> bool:

@@ -17,7 +17,8 @@ from resuming import STOP, killed_run, run, snare
 from training import compiled, same, state_of
 
 import keras_snare
-from keras_snare.search import RunDirectory
+from keras_snare import SnareCallback
+from keras_snare.search import Objective, RunDirectory
 
 QUICK = {("on_epoch_end", 4)}
 
@@ -113,6 +114,20 @@ def test_numbers_of_numpy_are_stored_as_pythons(tmp_path):
     again = snare(tmp_path / "run", **numpys)
     assert same(state_of(run(again, epochs=7)), state)
     assert figures(again) == figures(expected)
+
+
+def test_a_run_that_cut_all_there_was_gives_its_model_back(monkeypatch, tmp_path):
+    monkeypatch.setattr(Objective, "passes", lambda *_: True)
+    first, second = (SnareCallback(eps=0.1, directory=tmp_path / "run") for _ in range(2))
+    model, spy = digit_model(run_eagerly=True), Spy()
+    short_fit(model, [first], epochs=8)
+    assert first.report.finished
+    assert widths(model) == [1, 1, 10]
+    state = state_of(model)
+    short_fit(model, [second, spy], epochs=8)
+    assert spy.logs == []
+    assert same(state_of(model), state)
+    assert figures(second) == figures(first)
 
 
 @pytest.mark.slow
