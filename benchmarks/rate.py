@@ -66,7 +66,7 @@ def blog_network() -> keras.Model:
 NETWORKS = {
     "784-512-10": Network(blog_network, (0.015, 0.035, 0.12), 60, 1.5e-2),
     "784-512-10, moved": Network(blog_network, (0.02, 0.035), 60, 1.5e-2, moved=True),
-    "LeNet-5-Caffe, moved": Network(networks.lenet_5_caffe, (0.055,), 80, 8e-3, moved=True),
+    "LeNet-5-Caffe, moved": Network(networks.lenet_5_caffe, (0.055, 0.062), 80, 8e-3, moved=True),
 }
 
 
