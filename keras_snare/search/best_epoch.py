@@ -27,6 +27,8 @@ class BestEpoch:
         """Looks at the model after an epoch, or as `fit` received it."""
         if not math.isfinite(self.metric) or self.objective.loss(metric, self.metric) < 0:
             self.metric, self.statistics = metric, statistics
+            # Given up before the next one is made, since each is as large as model and optimizer.
+            self._snapshot = None
             self._snapshot = take_snapshot(self.model)
         elif self.statistics is None:
             self.statistics = statistics
