@@ -4,7 +4,7 @@ import pickle
 
 import keras
 
-from keras_snare.search import remote_trial
+from keras_snare.search import remote_job, remote_trial
 
 
 class InProcess:
@@ -27,7 +27,7 @@ class InProcess:
 
     def check(self, job):
         self.job = pickle.dumps(job)
-        remote_trial.check_job(pickle.loads(self.job))
+        remote_job.check_job(pickle.loads(self.job))
 
     def share(self, network):
         return pickle.dumps(network)

@@ -13,7 +13,7 @@ from keras_snare.search.engines import Workers
 from keras_snare.search.messages import Teller
 from keras_snare.search.metric import Objective, objective
 from keras_snare.search.parallel_run import ParallelRun
-from keras_snare.search.remote_trial import job_of, with_data
+from keras_snare.search.remote_job import job_of, with_data
 from keras_snare.search.retraining import Fit, Given, Retraining
 from keras_snare.search.search_run import SearchRun
 from keras_snare.search.settings import check_settings, new_policy

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from keras_snare.policy import Proposal, Speculation
 from keras_snare.records import TrialRow
 from keras_snare.search.messages import sent
-from keras_snare.search.remote_trial import Accepted, Job, Network, Order, network_of, take_over
+from keras_snare.search.remote_job import Job
+from keras_snare.search.remote_trial import Accepted, Network, Order, network_of, take_over
 from keras_snare.search.search_run import SearchRun
 from keras_snare.search.session import UNDONE, SnareSearch
 

@@ -7,7 +7,8 @@ import keras
 
 from keras_snare.errors import EngineError
 from keras_snare.records import TrialRow
-from keras_snare.search.remote_trial import Accepted, Job, Network, Order, check_job, make_trial
+from keras_snare.search.remote_job import Job, check_job
+from keras_snare.search.remote_trial import Accepted, Network, Order, make_trial
 
 _PASSED_ON = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 _RETRIES = 3

@@ -1,49 +1,21 @@
 """One trial of a search as a piece of work of its own, which any process can do."""
 
-import sys
 from dataclasses import dataclass, replace
-from typing import Any
 
 import keras
 import numpy as np
 
-from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph import channel_groups
 from keras_snare.records import PrunePlan, TrialRow
 from keras_snare.report import CompressionReport
-from keras_snare.search.candidate import configuration, held_variables, random_states
+from keras_snare.search.candidate import held_variables, random_states
 from keras_snare.search.messages import Teller
-from keras_snare.search.metric import Objective
-from keras_snare.search.retraining import Given, Retraining, opened
+from keras_snare.search.remote_job import Job, built, with_data
+from keras_snare.search.retraining import Retraining
 from keras_snare.search.scores import Statistics
 from keras_snare.search.search_run import SearchRun
 from keras_snare.search.session import SnareSearch
-from keras_snare.surgery import declared_layers, register_layer, remove, removed_channels
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all trials of a search have in common; it is sent once.
-
-    Args:
-        model: what Keras builds the model anew from, uncut.
-        shapes: of its variables and the optimizer's, to compare.
-        custom_objects: classes and functions that the configuration names.
-        layers: classes that `register_layer` was told of, and what.
-        settings: what the search is told to do, as plain attributes.
-        objective: what must not be lost.
-        given: what it is trained with.
-        globals: floatx, epsilon and the data format of the process that drives.
-    """
-
-    model: dict
-    shapes: list[tuple[int, ...]]
-    custom_objects: dict[str, Any]
-    layers: dict[type, dict[str, Any]]
-    settings: Any
-    objective: Objective
-    given: Given
-    globals: tuple[str, float, str]
+from keras_snare.surgery import remove, removed_channels
 
 
 @dataclass(frozen=True)
@@ -97,44 +69,6 @@ class Accepted:
     statistics: Statistics
 
 
-def with_data(settings: Any) -> Any:
-    """Returns settings of `compress` with the data opened that a function opens."""
-    return replace(
-        settings,
-        **{name: opened(getattr(settings, name)) for name in ("scoring_data", "block_data")},
-    )
-
-
-def job_of(model, settings: Any, given: Given, objective: Objective) -> Job:
-    """Describes a search for other processes.
-
-    Args:
-        model: uncut.
-        settings: what the search is told to do, with data as the user gave them.
-        given: what it is trained with.
-        objective: what must not be lost.
-
-    Raises:
-        UnsupportedModelError: when Keras cannot write the model down.
-    """
-    described = configuration(model)
-    if described is None:
-        raise UnsupportedModelError(
-            f"Other processes build {model.name!r} from its configuration, and Keras does not know "
-            "how to write it down. Give its classes a get_config, or use engine='serial'."
-        )
-    return Job(
-        described,
-        _shapes(model),
-        {**keras.saving.get_custom_objects(), **_of_the_program(described)},
-        declared_layers(),
-        replace(settings, directory=None, directory_limit=None, verbose=0),
-        objective,
-        given,
-        (keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()),
-    )
-
-
 def network_of(search: SnareSearch) -> Network:
     """Returns the network that a search has come to."""
     keep = {layer: tuple(kept) for layer, kept in search.plan.keep.items()}
@@ -157,15 +91,6 @@ def take_over(model, search: SnareSearch, found: Accepted) -> None:
         raise
 
 
-def check_job(job: Job) -> None:
-    """Builds the model of a job, so that what is missing is known before anything has changed.
-
-    Raises:
-        UnsupportedModelError: when it cannot be built, or is another model.
-    """
-    Retraining(_built(job), job.given, job.objective)
-
-
 def make_trial(job: Job, network: Network, order: Order) -> tuple[TrialRow, Accepted | None]:
     """Makes one trial, from the cut to the verdict.
 
@@ -177,11 +102,7 @@ def make_trial(job: Job, network: Network, order: Order) -> tuple[TrialRow, Acce
     Returns:
         What is reported of the trial, and the network that it leaves where it was accepted.
     """
-    floatx, epsilon, data_format = job.globals
-    keras.config.set_floatx(floatx)
-    keras.config.set_epsilon(epsilon)
-    keras.config.set_image_data_format(data_format)
-    trainer = Retraining(_built(job), job.given, job.objective)
+    trainer = Retraining(built(job), job.given, job.objective)
     run = _TrialRun(job, trainer, network, order)
     last = None if order.left is None else order.epoch + order.left
     try:
@@ -235,34 +156,6 @@ class _TrialRun(SearchRun):
             self.accepted = Accepted(search.plan, *_held(self.model), search.statistics)
 
 
-def _built(job: Job) -> keras.Model:
-    keras.utils.clear_session()
-    for layer_class, declared in job.layers.items():
-        register_layer(layer_class, **declared)
-    try:
-        with keras.saving.custom_object_scope(job.custom_objects):
-            model = keras.saving.deserialize_keras_object(job.model)
-    except (TypeError, ValueError) as error:
-        raise UnsupportedModelError(
-            f"Another process cannot build the model from its configuration ({error}). Register "
-            "its classes and functions (keras.saving.register_keras_serializable), or use "
-            "engine='serial'."
-        ) from error
-    if getattr(model, "optimizer", None) is not None and not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    if _shapes(model) != job.shapes:
-        raise UnsupportedModelError(
-            f"What another process builds from the configuration of {model.name!r} has other "
-            "variables than the model, or another optimizer. Give its classes a get_config that "
-            "tells all, or use engine='serial'."
-        )
-    return model
-
-
-def _shapes(model) -> list[tuple[int, ...]]:
-    return [tuple(one.shape) for _, one in held_variables(model)]
-
-
 def _held(model) -> tuple[list[np.ndarray], list[np.ndarray]]:
     held = [keras.ops.convert_to_numpy(one.value) for _, one in held_variables(model)]
     return held, [keras.ops.convert_to_numpy(one.value) for one in random_states(model)]
@@ -274,23 +167,3 @@ def _put(model, values: list[np.ndarray], random: list[np.ndarray]) -> None:
         variable.assign(array)
     for variable, array in zip(random_states(model), random, strict=True):
         variable.assign(array)
-
-
-def _of_the_program(described: dict) -> dict[str, Any]:
-    """What a configuration names of the program itself, which other processes do not import."""
-    program = vars(sys.modules["__main__"])
-    named = {name: program[name] for name in _texts(described) if name in program}
-    return {name: one for name, one in named.items() if _is_own(one)}
-
-
-def _is_own(one: Any) -> bool:
-    return callable(one) and getattr(one, "__module__", None) == "__main__"
-
-
-def _texts(described: Any) -> set[str]:
-    """The texts in a configuration, however deep."""
-    if isinstance(described, dict):
-        described = list(described.values())
-    if isinstance(described, list):
-        return set().union(*map(_texts, described))
-    return {described} if isinstance(described, str) else set()

@@ -239,6 +239,10 @@ def check_refused():
             short_fit(model, [callback], epochs=2)
         assert same(weights_of(model), before)
         assert leftovers(model) == []
+    pytest.importorskip("ray", reason="Ray is not installed")
+    model = made(dense, 2)
+    with pytest.raises(UnsupportedModelError, match="outside of its scope for engine='ray'"):
+        keras_snare.compress(model, *flat_digits(200, 100), engine="ray", workers=2, verbose=0)
 
 
 @pytest.mark.slow
