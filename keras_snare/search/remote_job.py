@@ -67,11 +67,12 @@ def job_of(model, settings: Any, given: Given, objective: Objective) -> Job:
             f"Other processes build {model.name!r} from its configuration, and Keras does not know "
             "how to write it down. Give its classes a get_config, or use engine='serial'."
         )
+    named = _texts(described)
     return Job(
         described,
         _shapes(model),
-        {**keras.saving.get_custom_objects(), **_of_the_program(described)},
-        declared_layers(),
+        _custom_objects(named),
+        {one: told for one, told in declared_layers().items() if one.__name__ in named},
         replace(settings, directory=None, directory_limit=None, verbose=0),
         objective,
         given,
@@ -125,11 +126,15 @@ def check_job(job: Job) -> None:
     Retraining(built(job), job.given, job.objective)
 
 
-def _of_the_program(described: dict) -> dict[str, Any]:
-    """What a configuration names of the program itself, which other processes do not import."""
-    program = vars(sys.modules["__main__"])
-    named = {name: program[name] for name in _texts(described) if name in program}
-    return {name: one for name, one in named.items() if _is_own(one)}
+def _custom_objects(named: set[str]) -> dict[str, Any]:
+    """What a configuration names that is registered, or of the program, which others do not import.
+
+    Nothing else is sent: a program may have registered what cannot be.
+    """
+    registered, program = keras.saving.get_custom_objects(), vars(sys.modules["__main__"])
+    own = {name: program[name] for name in named if name in program}
+    known = {name: one for name, one in registered.items() if name in named}
+    return {**known, **{name: one for name, one in own.items() if _is_own(one)}}
 
 
 def _is_own(one: Any) -> bool:

@@ -83,6 +83,16 @@ def test_whatever_the_search_is_told_to_do(monkeypatch, options):
     assert same(state_of(model), state_of(serial))
 
 
+def test_only_what_the_model_is_made_of_is_sent(monkeypatch, alone):
+    @keras.saving.register_keras_serializable(name="OfAnother")
+    class Local(keras.layers.Layer):
+        """It cannot be pickled, and is none of this model's."""
+
+    keras_snare.register_layer(Local)
+    _, _, report = in_parallel(monkeypatch, 2)
+    assert report == alone[1]
+
+
 def test_functions_open_data_where_they_are_needed(monkeypatch, alone):
     serial, expected = alone
     opened = {"train": lambda: TRAIN, "validation": lambda: VALIDATION}
