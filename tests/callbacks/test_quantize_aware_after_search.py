@@ -45,7 +45,9 @@ class Widths(keras.callbacks.Callback):
             "tfmot",
             marks=pytest.mark.slow,
         ),
-        ({"eps": 1.0, "retrain_epochs": 1}, "accepting", False, "tfmot"),
+        pytest.param(
+            {"eps": 1.0, "retrain_epochs": 1}, "accepting", False, "tfmot", marks=pytest.mark.slow
+        ),
         ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", True, "tfmot"),
         pytest.param(
             {"eps": 0.1, "monitor": "loss", "retrain_epochs": 9},
@@ -58,7 +60,13 @@ class Widths(keras.callbacks.Callback):
         pytest.param(
             {"eps": 1.0, "retrain_epochs": 1}, "accepting", True, "keras", marks=pytest.mark.slow
         ),
-        ({"eps": 0.1, "monitor": "loss", "retrain_epochs": 9}, "in its first trial", True, "keras"),
+        pytest.param(
+            {"eps": 0.1, "monitor": "loss", "retrain_epochs": 9},
+            "in its first trial",
+            True,
+            "keras",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=[
         "over",

@@ -5,7 +5,7 @@ import csv
 import keras
 import pytest
 import tensorflow as tf
-from with_keras import ORDERS, WIDTHS, search_with
+from with_keras import NAMES, WIDTHS, search_with
 
 
 def _params(hidden1, hidden2, digit):
@@ -18,7 +18,7 @@ PARAMS = [_params(*widths) for widths in WIDTHS]
 @pytest.mark.parametrize(
     ("order", "accepted"),
     [("before", [0, 0, 1, 1]), ("behind", [0, 1, 1, 1])],
-    ids=ORDERS,
+    ids=NAMES,
 )
 def test_every_row_has_the_figures_of_its_network(monkeypatch, tmp_path, order, accepted):
     """In front of a search, verdicts are counted one epoch later."""
@@ -53,7 +53,7 @@ def _numbers(folder):
     ("order", "expected"),
     # Behind a search, histograms are of the network that goes on.
     [("before", PARAMS), ("behind", [*PARAMS[1:], PARAMS[1]])],
-    ids=ORDERS,
+    ids=NAMES,
 )
 def test_histograms(monkeypatch, tmp_path, order, expected):
     pytest.importorskip("tensorboard")

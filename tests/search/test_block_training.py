@@ -149,6 +149,7 @@ def fitted(callback, *others, epochs=30):
     return model, history
 
 
+@pytest.mark.slow
 def test_a_search_in_fit_trains_blocks_and_then_the_whole(tmp_path):
     callback = SnareCallback(**SETTINGS, retrain="blocks", scoring_data=TRAIN)
     model, history = fitted(callback)

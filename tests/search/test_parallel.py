@@ -49,7 +49,8 @@ def alone():
 
 
 @pytest.mark.parametrize(
-    ("workers", "latest_first"), [(1, False), (2, True), (4, True), (4, False)]
+    ("workers", "latest_first"),
+    [pytest.param(at, False, marks=pytest.mark.slow) for at in (1, 2, 4)] + [(4, True)],
 )
 def test_any_number_of_workers_finds_what_one_process_finds(
     monkeypatch, alone, workers, latest_first

@@ -155,6 +155,7 @@ def killed_and_resumed(folder, stop):
     return model, report, any("take" in one for one in stored)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_parts(tmp_path):
     expected, report = compress(fresh(), TRAIN, VALIDATION, **SETTINGS, fit=Networks())
     parts = []

@@ -170,6 +170,7 @@ def test_converter_takes_the_model_itself(cut_models):
     assert tuple(interpreter.get_output_details()[0]["shape"]) == (1, 3)
 
 
+@pytest.mark.slow
 def test_fresh_process_without_the_package_loads_and_trains(cut_models, tmp_path):
     for name, model in cut_models.items():
         model.save(tmp_path / f"{name}.keras")
