@@ -60,9 +60,9 @@ class SnareCallback(PruningCallback):
             when it is called again on the same model; at most the trial under way is lost. A run
             that is finished trains no more, and gives its model back.
         directory_limit: float or None, how many times the bytes of the uncut model, with its
-            optimizer, `directory` may take; 3 is enough for any run. Accepted networks then give
-            way to later ones, such that those that stay, the uncut, the best and the smallest among
-            them, are of many sizes. None keeps them all.
+            optimizer, `directory` may take. Accepted networks then give way to later ones, such
+            that those that stay are of many sizes. The uncut, the best and the last one stay in any
+            case, even where they take more. None keeps them all.
         verbose: 0, 1 (a line per trial), 2 (also when a trial begins), or `"auto"` to go by `fit`.
 
     Attributes:

@@ -137,9 +137,9 @@ def compress(
         directory: path or None, a folder that keeps the run, as `SnareCallback` says. Called again
             on the same model, a run that was killed goes on, and loses the trial under way at most.
         directory_limit: float or None, how many times the bytes of the uncut model, with its
-            optimizer, `directory` may take; 3 is enough for any run. Accepted networks then give
-            way to later ones, such that those that stay, the uncut, the best and the smallest among
-            them, are of many sizes. None keeps them all.
+            optimizer, `directory` may take. Accepted networks then give way to later ones, such
+            that those that stay are of many sizes. The uncut, the best and the last one stay in any
+            case, even where they take more. None keeps them all.
         verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
 
     Returns:

@@ -35,11 +35,6 @@ class Workers:
         if not isinstance(self.engine, str) or self.engine not in ENGINES:
             raise ValueError(f"`engine` is 'serial' or 'ray'. Received: engine={self.engine!r}")
         check_count("workers", self.count)
-        if self.engine == "serial" and self.count != 1:
-            raise ValueError(
-                "engine='serial' makes one trial at a time. Received: workers="
-                f"{self.count}. Give engine='ray' (pip install keras-snare[ray])."
-            )
         for name, share in (("worker_cpus", self.cpus), ("worker_gpus", self.gpus)):
             if not is_number(share) or not 0 <= share < float("inf"):
                 raise ValueError(f"`{name}` is a number, 0 or more. Received: {name}={share!r}")
@@ -47,6 +42,13 @@ class Workers:
             raise TypeError(
                 "`ray_address` is an address as ray.init takes it, or None. Received: "
                 f"ray_address={self.address!r}"
+            )
+        told = (self.count, self.cpus, self.gpus, self.address)
+        if self.engine == "serial" and told != (1, 1, 0, None):
+            raise ValueError(
+                "engine='serial' makes one trial at a time, in this process. Received: workers="
+                f"{self.count}, worker_cpus={self.cpus}, worker_gpus={self.gpus}, ray_address="
+                f"{self.address!r}. Give engine='ray' (pip install keras-snare[ray])."
             )
 
     @contextmanager

@@ -25,8 +25,7 @@ def load_candidate(
 
     Every network that a run has accepted stays in its directory, with its weights: the one that the
     search began with, and one for each accepted trial; unless `directory_limit` says otherwise. The
-    run may be finished, under way or
-    killed; it is not changed.
+    run may be finished, under way or killed; it is not changed.
 
     Args:
         directory: of the run, as `SnareCallback` or `compress` was given it.

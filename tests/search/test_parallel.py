@@ -158,7 +158,10 @@ def test_a_trial_that_fails_counts_only_where_one_process_would_make_it(monkeypa
     ("options", "error", "message"),
     [
         ({"engine": "dask"}, ValueError, "'serial' or 'ray'. Received: engine='dask'"),
-        ({"workers": 2}, ValueError, "Received: workers=2. Give engine='ray'"),
+        ({"workers": 2}, ValueError, "Received: workers=2, .* Give engine='ray'"),
+        ({"worker_cpus": 2}, ValueError, "worker_cpus=2, .* Give engine='ray'"),
+        ({"worker_gpus": 0.5}, ValueError, "worker_gpus=0.5, .* Give engine='ray'"),
+        ({"ray_address": "auto"}, ValueError, "ray_address='auto'. Give engine='ray'"),
         ({"workers": 0}, ValueError, "workers=0"),
         ({"worker_cpus": -1}, ValueError, "worker_cpus=-1"),
         ({"worker_gpus": "one"}, ValueError, "worker_gpus='one'"),
