@@ -187,9 +187,9 @@ def check_belongs(record: dict, file: Path, model, known_as: str, settings: dict
             "directory."
         )
     for name, stored in record["settings"].items():
-        if settings[name] != stored:
+        if settings.get(name) != stored:
             raise SnapshotError(
-                f"{file} is a run with {name}={stored!r}. Received: {name}={settings[name]!r}. "
+                f"{file} is a run with {name}={stored!r}. Received: {name}={settings.get(name)!r}. "
                 "Give the same, or another directory."
             )
 

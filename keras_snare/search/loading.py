@@ -13,6 +13,7 @@ from keras_snare.records import PrunePlan
 from keras_snare.search.candidate import StoredValues, fingerprint, held_variables
 from keras_snare.search.keeping import best_of
 from keras_snare.search.run_directory import RunDirectory
+from keras_snare.search.run_record import check_record
 from keras_snare.surgery import InputSelection, remove, removed_channels, take_snapshot
 
 _CHOICES = ("smallest", "best")
@@ -58,6 +59,8 @@ def load_candidate(
     _check_choice(which)
     path = Path(directory)
     record = RunDirectory(path).read() if path.is_dir() else None
+    if record is not None:
+        check_record(record, path / "run.json")
     if record is None or not record["accepted"]:
         raise SnapshotError(
             f"{path / 'run.json'} holds no accepted network: "

@@ -24,6 +24,7 @@ from keras_snare.search.candidate import (
 )
 from keras_snare.search.keeping import with_less
 from keras_snare.search.run_directory import RunDirectory
+from keras_snare.search.run_record import check_record
 from keras_snare.search.session import SnareSearch
 from keras_snare.search.warmup import Warmup
 from keras_snare.surgery import (
@@ -88,6 +89,7 @@ class SavedRun:
 
     def _read(self, record: dict) -> None:
         """Looks at all that is stored, so that nothing of it can be missing later."""
+        check_record(record, self.directory.record_path)
         check_belongs(record, self.directory.record_path, self.model, self._given, self.settings)
         self.epoch, self._base = record["epoch"], record["base"]
         self._description, self.tuning = record["model"], record["tuning"]

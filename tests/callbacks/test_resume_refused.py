@@ -1,5 +1,6 @@
 """A stored run that is damaged, or not the one of the model, is refused, and nothing changes."""
 
+import contextlib
 import errno
 import json
 import os
@@ -148,18 +149,35 @@ def test_a_directory_that_is_a_file(tmp_path):
     assert not hasattr(spy, "states")
 
 
-def test_a_full_disk_leaves_what_was_stored_and_the_model(directory, monkeypatch):
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(1)
-    model, before = digit_model(run_eagerly=True), (directory / "run.json").read_text()
-
+@contextlib.contextmanager
+def no_room_for_a_name(monkeypatch):
     def full(source, target):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        with pytest.raises(SnapshotError, match="No space left"):
-            short_fit(model, [snare(directory)], epochs=14, shuffle=False)
+        yield
+
+
+@contextlib.contextmanager
+def no_room_for_the_whole_file(_monkeypatch):
+    """The system itself ends the writing of a file in its middle."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("full", [no_room_for_a_name, no_room_for_the_whole_file])
+def test_a_full_disk_leaves_what_was_stored_and_the_model(directory, monkeypatch, full):
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(1)
+    model, before = digit_model(run_eagerly=True), (directory / "run.json").read_text()
+    with full(monkeypatch), pytest.raises(SnapshotError, match=r"No space left|File too large"):
+        short_fit(model, [snare(directory)], epochs=14, shuffle=False)
     assert (directory / "run.json").read_text() == before
     assert not [file for file in directory.rglob("*") if "unfinished" in file.name]
     assert leftovers(model) == []
