@@ -22,8 +22,10 @@ def array_of(value: Any) -> np.ndarray:
     Where the backend allows, it is not copied, so that it holds as long as nothing is assigned.
     """
     if keras.backend.backend() == "tensorflow":
-        # NumPy and `convert_to_numpy` would copy.
-        return keras.ops.convert_to_tensor(value).__array__()
+        import tensorflow as tf
+
+        # NumPy, `convert_to_numpy` and variables would copy.
+        return tf.convert_to_tensor(value).__array__()
     return keras.ops.convert_to_numpy(value)
 
 
@@ -41,13 +43,29 @@ def resize(variable, keep: dict[int, np.ndarray]) -> None:
         variable: a Keras variable.
         keep: axis (counted from the front) to the positions that stay; -1 is a new one of zeros.
     """
-    value = array_of(variable._value)
+    value = variable._value
     for axis, positions in keep.items():
-        value = value.take(positions, axis=axis)
-        np.moveaxis(value, axis, 0)[positions < 0] = 0
+        value = _taken(value, positions, axis)
     variable._shape = tuple(value.shape)
     variable._ndim = len(variable._shape)
     variable._initialize(value)
+
+
+def _taken(value: Any, positions: np.ndarray, axis: int) -> Any:
+    """Positions of a backend object along an axis, -1 for zeros, as what a variable is made from.
+
+    On TensorFlow that is a tensor, which becomes the variable's own. An array would be copied
+    twice on the way, and outside of the memory that TensorFlow keeps for tensors.
+    """
+    new = positions < 0
+    if new.any() or keras.backend.backend() != "tensorflow":
+        found = array_of(value).take(positions, axis=axis)
+        np.moveaxis(found, axis, 0)[new] = 0
+        return found
+    import tensorflow as tf
+
+    # A variable that is gathered from directly is copied at every later read.
+    return tf.gather(tf.convert_to_tensor(value), positions, axis=axis)
 
 
 def set_tensor_shape(tensor, shape: tuple[int | None, ...]) -> None:
