@@ -45,7 +45,12 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 # Of VGG16's layers: features of an image are many.
 EXAMPLES, BATCH_SIZE = 5000, 128
-SEARCH: dict[str, Any] = {"eps": 0.005, "retrain_epochs": 2, "max_trials": 12}
+SEARCH: dict[str, Any] = {
+    "eps": 0.005,
+    "retrain_epochs": 2,
+    "max_trials": 12,
+    "early_rejection": False,
+}
 SEARCH_EPOCHS = 20
 ROUNDS, RUNS = 30, 20
 

@@ -36,7 +36,7 @@ EPOCHS, RATE = 6, 2e-5
 NOISE = 0.08
 TRIALS = 300
 NOTED = (1, 50, 100, 150, 200, 250, 300)
-COMMON: dict[str, Any] = {"first_step": 0.05, "min_step": 1e-6}
+COMMON: dict[str, Any] = {"first_step": 0.025, "min_step": 1e-6, "early_rejection": False}
 COURSES: dict[str, dict[str, Any]] = {
     "small loss, directory_limit=3": {
         **COMMON,

@@ -14,8 +14,8 @@ one is accepted: they are ended ("drop", as it is); those that were rejected mea
 assumed there: accepted is what leaves no layer narrower than the measured search did, after as many
 epochs as a trial drawn from the accepted ones took. That layers do not depend on each other
 flatters "unite". The last two were left out: what they find depends on which trial ends first."""
-REJECTION = """The rule of `early_rejection=True` at several margins (the library's is {margin}) on
-the trials of `thesis_snare.json`, all of which were trained to their end. A trial that it ends and
+REJECTION = """The rule of `early_rejection` at several margins (the library's is {margin}) on the
+trials of `thesis_snare.json`, all of which were trained to their end. A trial that it ends and
 that was rejected costs nothing; one that was accepted would have been lost."""
 RETRAINING = """`compress` with `retrain="full"` and `retrain="blocks"`, with the same settings.
 Seconds of a trial: the median of all but the first. With blocks the search is followed by as many

@@ -105,7 +105,9 @@ def compress(model: keras.Model, x: np.ndarray, teacher: keras.Model, **fit) -> 
     epochs, reports, accuracies = EPOCHS - 1, [], []
     for settings in SEARCHES:
         last = settings is SEARCHES[-1]
-        snare = keras_snare.SnareCallback(**settings, stop_when_done=not last)
+        snare = keras_snare.SnareCallback(
+            **settings, early_rejection=False, stop_when_done=not last
+        )
         history = model.fit(
             lessons(x, teacher),
             initial_epoch=len(accuracies),

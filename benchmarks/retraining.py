@@ -121,6 +121,7 @@ def searched(name: str, network: Any, way: str, seed: int) -> dict[str, Any]:
             retrain=way,
             seed=seed,
             verbose=1,
+            early_rejection=False,
             **SETTINGS[name],
         )
     end = time.perf_counter()

@@ -215,6 +215,7 @@ def measured(directory: Path) -> list[dict[str, Any]]:
             engine="ray",
             workers=workers,
             verbose=0,
+            early_rejection=False,
             **SEARCH,
         )
         found.append(

@@ -58,7 +58,8 @@ def run(case: Case, seed: int, directory: Path, verbose: int) -> dict[str, Any]:
     model = keras.models.load_model(path)
     before = keras_snare.cost(model)
     test_before = _accuracy(model, dataset)
-    snare = keras_snare.SnareCallback(eps=EPS, **case.settings)
+    # Every trial is trained to its end, from which `early_rejection.py` tells what ending it saves.
+    snare = keras_snare.SnareCallback(eps=EPS, early_rejection=False, **case.settings)
     start = time.perf_counter()
     history = model.fit(
         dataset.x_train,

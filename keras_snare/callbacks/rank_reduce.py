@@ -35,7 +35,7 @@ class RankReduceCallback(SnareCallback):
             `LowRankDense`: names, regular expressions, layer classes, or a predicate; None for all.
         max_trials: int or None, trials after which the search ends.
         early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
-            accepted trials of the run have ever come back from.
+            twice what any accepted trial of the run has won back. False: each gets all its epochs.
         round_to: int or None, ranks stay multiples of it.
         stop_when_done: bool, end `fit` when the search is over.
         directory: path or None, a folder that keeps the run.
@@ -81,7 +81,7 @@ class RankReduceCallback(SnareCallback):
         gamma: float = 1.0,
         layers: Any = None,
         max_trials: int | None = None,
-        early_rejection: bool = False,
+        early_rejection: bool = True,
         round_to: int | None = None,
         stop_when_done: bool = True,
         directory: str | os.PathLike | None = None,

@@ -40,7 +40,7 @@ class SnareCallback(PruningCallback):
             that can be cut.
         max_trials: int or None, trials after which the search ends.
         early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
-            accepted trials of the run have ever come back from.
+            twice what any accepted trial of the run has won back. False: each gets all its epochs.
         scoring_data: `(x, y)`, tf.data.Dataset or keras.utils.PyDataset to score units on, without
             sample weights; with None, the training step's own gradients are used.
         compensate: None, or what the layers that read removed units are given for them before a
@@ -112,7 +112,7 @@ class SnareCallback(PruningCallback):
         gamma: float = 1.0,
         layers: Any = None,
         max_trials: int | None = None,
-        early_rejection: bool = False,
+        early_rejection: bool = True,
         scoring_data: Any = None,
         compensate: str | None = None,
         retrain: str = "full",

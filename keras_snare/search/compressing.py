@@ -62,7 +62,7 @@ def compress(
     gamma: float = 1.0,
     layers: Any = None,
     max_trials: int | None = None,
-    early_rejection: bool = False,
+    early_rejection: bool = True,
     max_epochs: int | None = None,
     scoring_data: Any = None,
     compensate: str | None = None,
@@ -110,7 +110,7 @@ def compress(
             that can be cut.
         max_trials: int or None, trials after which the search ends.
         early_rejection: bool, end a trial before its last epoch where it is further from `eps` than
-            accepted trials of the run have ever come back from.
+            twice what any accepted trial of the run has won back. False: each gets all its epochs.
         max_epochs: int or None, epochs of training after which the search ends, wherever it is.
         scoring_data: data to score units on, or None for the training steps' own gradients.
         compensate: None, `"least_squares"` or `"mean"`, as `SnareCallback` takes it.

@@ -70,12 +70,12 @@ def test_any_number_of_workers_finds_what_one_process_finds(
     [
         {"max_epochs": 8},
         {"criterion": "l1_both", "round_to": 4},
-        {"early_rejection": True, "max_trials": 8, "max_epochs": 12},
+        {"early_rejection": False, "max_trials": 8, "max_epochs": 12},
         {"retrain": "blocks", "scoring_data": (TRAIN[0][:64], TRAIN[1][:64])},
         {"compensate": "least_squares", "scoring_data": TRAIN},
         {"prune_inputs": True},
     ],
-    ids=["max_epochs", "weights", "early", "blocks", "compensate", "inputs"],
+    ids=["max_epochs", "weights", "to the end", "blocks", "compensate", "inputs"],
 )
 def test_whatever_the_search_is_told_to_do(monkeypatch, options):
     serial, expected = searched(**options)
