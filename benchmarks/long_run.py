@@ -7,7 +7,8 @@ directory are looked at all the time, with files that are being written, and not
 
     python benchmarks/long_run.py --place DIR --output benchmarks/results/long_run.json
 
-`DIR` gets a folder per course, which is deleted in the end.
+once as it is, and once with TF_ENABLE_ONEDNN_OPTS=0: with oneDNN, TensorFlow on processors keeps
+the memory of tensors that are gone. `DIR` gets a folder, which is deleted in the end.
 """
 
 import argparse
@@ -36,15 +37,13 @@ EPOCHS, RATE = 6, 2e-5
 NOISE = 0.08
 TRIALS = 300
 NOTED = (1, 50, 100, 150, 200, 250, 300)
-COMMON: dict[str, Any] = {"first_step": 0.025, "min_step": 1e-6, "early_rejection": False}
-COURSES: dict[str, dict[str, Any]] = {
-    "small loss, directory_limit=3": {
-        **COMMON,
-        "eps": 0.01,
-        "retrain_epochs": 3,
-        "directory_limit": 3,
-    },
-    "greater loss, all networks": {**COMMON, "eps": 0.05, "retrain_epochs": 2},
+SETTINGS: dict[str, Any] = {
+    "eps": 0.01,
+    "retrain_epochs": 3,
+    "first_step": 0.025,
+    "min_step": 1e-6,
+    "early_rejection": False,
+    "directory_limit": 3,
 }
 INTERVAL = 0.05
 
@@ -173,10 +172,9 @@ class Watch(io.TextIOBase):
             self._disk_peak = max(self._disk_peak, size_of(self.directory))
 
 
-def course(settings: dict[str, Any], widths: tuple[int, ...], trials: int, place: Path) -> dict:
+def course(widths: tuple[int, ...], trials: int, place: Path) -> dict[str, Any]:
     """One search, watched."""
     train, validation = made_data(widths[0], widths[-1])
-    options = dict(settings)
     model = base(widths, train, RATE if widths == WIDTHS else 1e-3)
     saved, directory, before = saved_bytes(model, place), place / "run", resident()
     shutil.rmtree(directory, ignore_errors=True)
@@ -189,14 +187,13 @@ def course(settings: dict[str, Any], widths: tuple[int, ...], trials: int, place
             batch_size=BATCH_SIZE,
             seed=0,
             directory=directory,
-            **options,
+            **SETTINGS,
         )
     rows = watch.rows
     assert [row["accepted"] for row in rows] == [row.accepted for row in report.rows]
     shutil.rmtree(directory)
     base_bytes = saved["with_optimizer"]
     return {
-        "settings": settings,
         "params_before": report.params_before,
         "params_after": report.params_after,
         "saved_bytes": saved,
@@ -214,11 +211,10 @@ def course(settings: dict[str, Any], widths: tuple[int, ...], trials: int, place
 
 
 def main() -> None:
-    """Runs the courses one after the other, and writes the results after each."""
+    """Runs one search, and adds what was seen to the results."""
     parser = argparse.ArgumentParser(description="Memory and disk of a long search.")
     parser.add_argument("--place", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--courses", nargs="+", choices=COURSES, default=list(COURSES))
     parser.add_argument("--widths", nargs=4, type=int, default=WIDTHS)
     parser.add_argument("--trials", type=int, default=TRIALS)
     arguments = parser.parse_args()
@@ -226,15 +222,18 @@ def main() -> None:
     results: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"courses": {}}
     words = ["python", "benchmarks/long_run.py", "--place", "DIR", "--output", "FILE"]
     results |= {
-        "command": results_files.command(*words),
+        "settings": SETTINGS,
         "widths": widths,
         "machine": results_files.machine(),
         "versions": results_files.versions(),
     }
     arguments.place.mkdir(parents=True, exist_ok=True)
-    for name in arguments.courses:
-        results["courses"][name] = course(COURSES[name], widths, arguments.trials, arguments.place)
-        results_files.write(path, results)
+    bare = os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0"
+    results["courses"]["without oneDNN" if bare else "as TensorFlow is"] = {
+        "command": results_files.command(*words),
+        **course(widths, arguments.trials, arguments.place),
+    }
+    results_files.write(path, results)
 
 
 if __name__ == "__main__":

@@ -19,16 +19,17 @@ def long_run_lines(found: dict[str, Any]) -> list[str]:
         bare=_size(saved["without_optimizer"]),
     )
     lines = ["", "## Searches of many trials", ""]
-    lines += [f"`{found['command'].replace('FILE', PATH)}`", "", text, ""]
+    lines += [f"`{one['command'].replace('FILE', PATH)}`  " for one in courses.values()]
+    settings = ", ".join(f"{key}={value}" for key, value in found["settings"].items())
+    lines += ["", text, "", f"`compress({settings})`", ""]
     heads = ["course", "trial", "parameters", "resident", "peak", "directory", "peak", "seconds"]
     lines += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for name, course in courses.items():
         lines += [_row(name, row) for row in course["rows"]]
     lines.append("")
     for name, course in courses.items():
-        settings = ", ".join(f"{key}={value}" for key, value in course["settings"].items())
         lines.append(
-            f"- {name} ({settings}): {course['trials']} trials, {course['accepted']} accepted, "
+            f"- {name}: {course['trials']} trials, {course['accepted']} accepted, "
             f"{course['accepted_after_training']} of them after training; resident before "
             f"{_size(course['resident_before'])}, at most {_size(course['resident_peak'])}; "
             f"directory at most {_size(course['disk_peak'])}, "

@@ -14,14 +14,20 @@ import tensorflow as tf
 import keras_snare
 
 # What the environment says of threads is a part of the command. Sums over several threads come out
-# in another order every time; with one, a run can be repeated.
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")
+# in another order every time; with one, a run can be repeated. With oneDNN they come out otherwise,
+# and TensorFlow keeps more memory.
+_ENVIRONMENT = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_ENABLE_ONEDNN_OPTS",
+)
 
 
 def command(*words: str) -> str:
-    """Returns a command as one types it, with the threads that the environment sets."""
-    threads = [f"{one}={os.environ[one]}" for one in _THREADS if one in os.environ]
-    return shlex.join([*threads, *words])
+    """Returns a command as one types it, with what the environment sets."""
+    settings = [f"{one}={os.environ[one]}" for one in _ENVIRONMENT if one in os.environ]
+    return shlex.join([*settings, *words])
 
 
 def versions() -> dict[str, str]:
