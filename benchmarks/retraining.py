@@ -34,7 +34,13 @@ WAYS = ("full", "blocks")
 SCORED = 1024
 SETTINGS: dict[str, dict[str, Any]] = {
     "LeNet-5": {"eps": 0.005, "retrain_epochs": 5, "max_trials": 16, "batch_size": 128},
-    "ResNet-8": {"eps": 0.02, "retrain_epochs": 2, "max_trials": 6, "batch_size": 32},
+    "ResNet-8": {
+        "eps": 0.02,
+        "retrain_epochs": 2,
+        "max_trials": 8,
+        "first_step": 0.125,
+        "batch_size": 32,
+    },
     "VGG16": {"eps": 0.01, "retrain_epochs": 2, "max_trials": 6, "batch_size": 128},
 }
 

@@ -75,7 +75,7 @@ def test_the_rows_follow_from_each_other(run):
         assert row.epochs <= 3
         assert row.best == pytest.approx(best)
         assert row.accepted == (row.metric > best - EPS)
-        assert row.accepted or row.epochs == 3
+        assert row.accepted or row.epochs == 3 or row.reason.startswith("rejected early")
         assert len(row.metrics) == row.epochs
         if row.accepted:
             now[row.layer] = row.width_after

@@ -131,7 +131,10 @@ def test_with_layers_and_without_biases():
 
 
 @pytest.mark.filterwarnings("ignore:fit runs for 5 epochs")
-@pytest.mark.parametrize("behind", [False, True], ids=["in front", "behind"])
+@pytest.mark.parametrize(
+    "behind",
+    [pytest.param(False, marks=pytest.mark.slow, id="in front"), pytest.param(True, id="behind")],
+)
 def test_search_ends_where_bytes_begin_to_count(behind):
     model, rate = network(), RateCallback(start_epoch=3)
     snare = keras_snare.SnareCallback(
@@ -162,7 +165,9 @@ def test_zeros_stay_zeros_and_a_teacher_may_teach(optimizer):
     assert leftovers(model) == []
 
 
-@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_test_end"])
+@pytest.mark.parametrize(
+    "hook", ["on_train_batch_end", pytest.param("on_test_end", marks=pytest.mark.slow)]
+)
 def test_interrupt_leaves_a_plain_model_with_rounded_weights(hook):
     model, rate = network(), RateCallback(0.3)
     with pytest.raises(KeyboardInterrupt):
@@ -243,6 +248,7 @@ def test_arguments_are_checked(settings, error, message):
         RateCallback(**settings)
 
 
+@pytest.mark.slow
 def test_weights_that_end_not_finite_warn_and_give_no_codings(tmp_path):
     model, rate = network(), RateCallback(path=tmp_path / "model.snare")
     broken = keras.callbacks.LambdaCallback(

@@ -160,6 +160,7 @@ def test_values_do_not_drift_in_large_kernels():
     np.testing.assert_array_equal(Codebooks.of(model)[name].weights, found[name].weights)
 
 
+@pytest.mark.slow
 def test_integer_file_has_as_few_values(tmp_path):
     from keras_snare.quantize.interpreter import interpreter_of
 

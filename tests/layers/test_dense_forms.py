@@ -92,12 +92,7 @@ def test_only_these_numbers_are_weights(layer, count):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(
-            name, marks=[pytest.mark.slow] * (name not in ("grid", "low_rank", "kronecker"))
-        )
-        for name in FORMS
-    ],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "grid")) for name in FORMS],
 )
 def test_it_is_saved_and_trained_in_any_precision(name, tmp_path):
     features, build = FORMS[name]

@@ -117,7 +117,12 @@ CONVERTED = {
 @pytest.mark.parametrize(
     ("make", "mode"),
     [
-        pytest.param(make, mode, id=f"{name}-{mode}")
+        pytest.param(
+            make,
+            mode,
+            marks=[pytest.mark.slow] * (name == "recurrent" and mode != "int8"),
+            id=f"{name}-{mode}",
+        )
         for name, (make, modes) in CONVERTED.items()
         for mode in modes
     ],
@@ -253,7 +258,7 @@ def test_examples_of_several_lengths(tmp_path):
     assert report.difference < 1e-5
 
 
-@pytest.mark.parametrize("engine", [None, "tfmot", "keras"])
+@pytest.mark.parametrize("engine", [None, pytest.param("tfmot", marks=pytest.mark.slow), "keras"])
 def test_lengths_are_found_for_open_axes(engine, tmp_path):
     """With eight pixels nothing would be left to convolve."""
     convolutions = [layers.Conv2D(4, 3, strides=2) for _ in range(3)]

@@ -126,7 +126,7 @@ def tokens():
     return compiled(keras.Model(inputs, outputs))
 
 
-@pytest.mark.parametrize("way", ["tfmot", "train"])
+@pytest.mark.parametrize("way", [pytest.param("tfmot", marks=pytest.mark.slow), "train"])
 def test_inputs_of_integers_are_refused_with_what_helps(way, tmp_path):
     model, path = tokens(), tmp_path / "m.tflite"
     before = model.get_weights()

@@ -307,6 +307,7 @@ model.fit(x, y, verbose=0)
     assert (tmp_path / "m.tflite").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_objects_of_keras_3_are_carried_over(tmp_path):
     model = compiled()
     quantized = keras_snare.quantize_aware_train(

@@ -103,6 +103,7 @@ def test_functions_open_data_where_they_are_needed(monkeypatch, alone):
     assert same(state_of(model), state_of(serial))
 
 
+@pytest.mark.slow
 def test_a_run_whose_workers_died_goes_on_with_another_number(monkeypatch, alone, tmp_path):
     serial, expected = alone
     engine = InProcess(2)
@@ -132,6 +133,7 @@ def test_a_run_whose_workers_died_goes_on_with_another_number(monkeypatch, alone
     assert not any(f"trial {number}:" in engine.submitted for number in range(1, len(rows) + 1))
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_counts_only_where_one_process_would_make_it(monkeypatch, alone):
     serial, expected = alone
     rows = expected["rows"]

@@ -173,6 +173,7 @@ np.save(sys.argv[2], model(composite_models.inputs_for(model)))
 """
 
 
+@pytest.mark.slow
 def test_fresh_process_loads_it(tmp_path):
     model = halved("causal")
     keras_snare.save_model(model, tmp_path / "model.keras")
