@@ -15,15 +15,13 @@ _EARLY = (*WRITERS, keras.callbacks.LearningRateScheduler, keras.callbacks.Reduc
 
 
 def check_beside_search(model, monitor: str, fit: RunningFit | None) -> None:
-    """Checks the other callbacks of the running `fit`, and the optimizer, for what breaks a search.
+    """Checks averages of weights, of the optimizer or another callback of the running `fit`.
 
     Raises:
-        ValueError: when one of them keeps weights that fit no other width, or shows weights in
-            validation that are not those that `fit` leaves.
+        ValueError: when weights in validation are not those that `fit` leaves, or where it cuts.
     """
-    callbacks = fit.callbacks.callbacks if fit is not None else []
+    callbacks = fit.listed() if fit is not None else []
     for one in callbacks:
-        _check_kept(one)
         if isinstance(one, keras.callbacks.SwapEMAWeights) and one.swap_on_epoch:
             raise ValueError(
                 "SwapEMAWeights(swap_on_epoch=True) leaves averages in the model where a search "
@@ -46,6 +44,18 @@ def check_beside_search(model, monitor: str, fit: RunningFit | None) -> None:
             "averages. Received: none. Add keras.callbacks.SwapEMAWeights(), compile with "
             "ema_overwrite_frequency=STEPS_OF_AN_EPOCH, or compile without use_ema."
         )
+
+
+def check_kept(fit: RunningFit | None) -> None:
+    """Checks the other callbacks for those that keep weights of networks of other widths.
+
+    Some bring them back as soon as `fit` begins: this looks before that.
+
+    Raises:
+        ValueError: when there is one.
+    """
+    for one in fit.listed() if fit is not None else []:
+        _check_kept(one)
 
 
 def _check_kept(callback: Any) -> None:

@@ -20,7 +20,7 @@ class RunningFit:
         validation_freq: int or list, when it is validated.
         validation_steps, validation_batch_size: how it is validated.
         initial_epoch: int, epochs that were trained before.
-        callbacks: the list of callbacks that `fit` calls.
+        callbacks: the list of callbacks that `fit` calls; before it made one, what it was given.
     """
 
     validation_data: Any
@@ -29,6 +29,11 @@ class RunningFit:
     validation_batch_size: int | None
     initial_epoch: int
     callbacks: Any
+
+    def listed(self) -> list[Any]:
+        """Returns the callbacks, also before `fit` has made its own list of them."""
+        given = getattr(self.callbacks, "callbacks", self.callbacks)
+        return list(given) if isinstance(given, (list, tuple)) else [given]
 
     def evaluate(self, model) -> dict[str, float] | None:
         """Evaluates the model before the first epoch.

@@ -3,7 +3,9 @@
 import os
 from typing import Any
 
+from keras_snare.callbacks.beside_search import check_kept
 from keras_snare.callbacks.pruning import PruningCallback
+from keras_snare.callbacks.running_fit import running_fit
 from keras_snare.callbacks.snare_run import SnareRun
 from keras_snare.criteria import Criterion, get_criterion
 from keras_snare.report import CompressionReport
@@ -154,6 +156,10 @@ class SnareCallback(PruningCallback):
         check_settings(self, self._criterion)
         self._run: SnareRun | None = None
         self._last_logs: dict[str, float] = {}
+
+    def set_model(self, model):
+        super().set_model(model)
+        check_kept(running_fit(model))
 
     def on_train_begin(self, logs=None):
         if self._run is not None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_snare.callbacks.beside_search import ActingOrder, check_beside_search
+from keras_snare.callbacks.beside_search import ActingOrder, check_beside_search, check_kept
 from keras_snare.callbacks.checks import check_run, warn_if_short
 from keras_snare.callbacks.pruning import check_alone
 from keras_snare.callbacks.rank_cuts import RankCuts
@@ -37,6 +37,7 @@ class SnareRun(SearchRun):
         callbacks: list[Any] = fit.callbacks.callbacks if fit else []
         check_alone(settings, callbacks)
         check_run(model, objective, fit)
+        check_kept(fit)
         check_beside_search(model, objective.monitor, fit)
         self._again = EvaluateAgain(model, objective.monitor.removeprefix("val_"), fit)
         super().__init__(
