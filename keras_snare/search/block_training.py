@@ -1,5 +1,6 @@
 """Training of the layers around a cut alone, so that they compute what they did before."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,8 +9,10 @@ import numpy as np
 from keras_snare.graph import ChannelGroup, ChannelGroups, Step
 from keras_snare.replicas import scope_of
 from keras_snare.search.blocks import Activations, Block, block_around, run_step, seen_on
+from keras_snare.surgery import array_of
 
-_LEARNING_RATE = 1e-3
+# At the most, and as a share of the size of weights: those of wide layers are small.
+_LEARNING_RATE, _STEP = 1e-3, 0.02
 # Examples by which the variance of an output is told, and the least that it counts as.
 _LOOKED_AT, _LEAST = 4096, 1e-12
 
@@ -87,20 +90,26 @@ class BlockTask:
         made = [arrays[key] for key in outputs]
         epochs = self.settings.epochs
         examples = _Examples([arrays[key] for key in inputs], made, self.settings.batch_size)
-        falling = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * len(examples))
         with scope_of(self.settings.model):
             part = _Part(
                 [groups.trace.steps[number] for number in self.block.steps],
                 [keys[key] for key in inputs],
                 [keys[key] for key in outputs],
             )
+            rate = _learning_rate(part)
+            falling = keras.optimizers.schedules.CosineDecay(rate, epochs * len(examples))
             part.compile(
                 keras.optimizers.Adam(falling),
                 loss=["mse"] * len(made),
                 loss_weights=[1 / max(float(np.var(one[:_LOOKED_AT])), _LEAST) for one in made],
                 jit_compile=False,
             )
-        part.fit(examples, epochs=epochs, verbose=0)
+        held = [(one, keras.ops.copy(one.value)) for one in _weights(part)]
+        cut = part.evaluate(examples, verbose=0, return_dict=True)["loss"]
+        trained = part.fit(examples, epochs=epochs, verbose=0).history["loss"][-1]
+        if not trained < cut:
+            for variable, value in held:
+                variable.assign(value)
 
 
 class _Part(keras.Model):
@@ -140,6 +149,20 @@ class _Examples(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         self.generator.shuffle(self.order)
+
+
+def _weights(part: _Part) -> list[Any]:
+    return [one for layer in part.parts for one in layer.weights]
+
+
+def _learning_rate(part: _Part) -> float:
+    """The size of a step of Adam that suits the smallest weights."""
+    kernels = [one.value for one in part.trainable_variables if len(one.shape) > 1]
+    sizes = [
+        float(np.linalg.norm(np.asarray(array_of(one), "float32"))) / math.prod(one.shape) ** 0.5
+        for one in kernels
+    ]
+    return min([_LEARNING_RATE, *(_STEP * size for size in sizes if size > 0)])
 
 
 def _run(steps: list[Step], given: dict[int, Any], outputs: list[int]) -> list[Any]:
