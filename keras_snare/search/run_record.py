@@ -22,8 +22,8 @@ _ACCEPTED = {
     "params": int,
     "flops": int,
     "keep": _KEEP,
-    "names": [str],
-    "values": ([_ARRAY], NoneType),  # None where the network made room for others.
+    "names": ([str], NoneType),  # None where the network made room for others.
+    "values": ([_ARRAY], NoneType),
 }
 _RECORD = {
     "settings": {"mode": str, "prune_inputs": bool},

@@ -141,7 +141,6 @@ CASES = {
         "compress blocks": lambda n: _compressed(n, retrain="blocks"),
     },
     "optimizers": {
-        "averages": _searched_with(lambda: keras.optimizers.Adam(0.01, use_ema=True)),
         "adafactor": _searched_with(lambda: keras.optimizers.Adafactor(0.01)),
     },
     "callbacks": {
