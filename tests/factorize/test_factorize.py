@@ -228,9 +228,9 @@ def test_frozen_models_and_functions_are_copied():
     assert not found.get_layer("inner").trainable
 
 
-def test_the_example_in_the_readme_runs(capsys):
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"## Layers in factors.*?```python\n(.*?)```", text, re.DOTALL)
+def test_the_example_in_the_guide_runs(capsys):
+    text = (Path(__file__).parents[2] / "docs" / "factors.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"# Layers in factors.*?```python\n(.*?)```", text, re.DOTALL)
     model = keras.Sequential([keras.Input((12,)), layers.Dense(40, "relu"), layers.Dense(6)])
     model.compile("sgd", "mse")
     found = {"keras_snare": keras_snare, "model": model, "x": X, "y": X[:, :6]}
