@@ -22,6 +22,7 @@ from keras_snare.callbacks import (
 )
 from keras_snare.clustering import Codebook, Codebooks, cluster_weights
 from keras_snare.codec import Coding, pack, unpack
+from keras_snare.comparison import compare
 from keras_snare.criteria import CombineCriterion, Criterion, register_criterion
 from keras_snare.deep_compression import deep_compress
 from keras_snare.errors import (
@@ -39,6 +40,7 @@ from keras_snare.pruning import prune
 from keras_snare.quantize import quantize_aware_train, to_litert
 from keras_snare.records import PrunePlan, PruneReport, TrialRow
 from keras_snare.report import (
+    CompareReport,
     CompressionReport,
     FactorizeReport,
     LiteRTReport,
@@ -57,6 +59,7 @@ __all__ = [
     "CodecError",
     "Coding",
     "CombineCriterion",
+    "CompareReport",
     "CompressionReport",
     "ConnectionCriterion",
     "Criterion",
@@ -86,6 +89,7 @@ __all__ = [
     "UnsupportedModelError",
     "channel_groups",
     "cluster_weights",
+    "compare",
     "compress",
     "cost",
     "deep_compress",

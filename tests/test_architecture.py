@@ -21,7 +21,7 @@ LEVELS = (
     {"clustering", "distillation"},
     {"pruning"},
     {"search", "codec", "rate"},
-    {"callbacks", "deep_compression"},
+    {"callbacks", "comparison", "deep_compression"},
     {"__init__"},
     {"cli", "__main__"},
 )

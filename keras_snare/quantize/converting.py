@@ -52,7 +52,7 @@ def _content(
         tempfile.TemporaryDirectory() as folder,
         without_warnings(),
     ):
-        _write_saved_model(served, folder, quantize)
+        write_saved_model(served, folder, quantize)
         converter = _converter(served, folder, quantize, batches)
         _set_ends(converter, ends)
         return converter.convert()
@@ -82,7 +82,12 @@ def explained(name: str, how: str, cure: str) -> Iterator[None]:
         ) from error
 
 
-def _write_saved_model(served: Served, folder: str, quantize: str | None) -> None:
+def write_saved_model(served: Served, folder: str, quantize: str | None = None) -> None:
+    """Exports what a file is made of; its signature is called `"serving_default"`.
+
+    Raises:
+        UnsupportedModelError: when it has a loop and is to be of integers.
+    """
     if quantize in INTEGER:
         _check_loops(served)
     archive = keras.export.ExportArchive()

@@ -50,8 +50,13 @@ def check_quantize(quantize: Any, data: Any, ends: dict[str, Any], tolerance: An
         )
 
 
-def served_model(model: Any, quantize: str | None) -> Served:
+def served_model(model: Any, quantize: str | None, batch_size: int = 1) -> Served:
     """Returns a model as it goes into a file.
+
+    Args:
+        model: a Keras model.
+        quantize: as `to_litert` takes it.
+        batch_size: int, how many examples the file takes where the model leaves that open.
 
     Raises:
         UnsupportedModelError: when it cannot.
@@ -67,7 +72,7 @@ def served_model(model: Any, quantize: str | None) -> Served:
             f"Expected a model that is built. Received: {model.name!r}, which has no weights yet. "
             "Give it a keras.Input, or call it on a batch of data, first."
         )
-    served = Served(model)
+    served = Served(model, batch_size)
     for layer in (model, *parts_of(model)):
         _check_layer(layer)
     for name, tensor in zip(served.inputs, served.form.inputs, strict=True):

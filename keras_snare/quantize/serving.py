@@ -18,25 +18,26 @@ class Served:
 
     Args:
         model: a built model.
+        batch_size: int, how many examples it takes at a time where the model leaves that open.
 
     Attributes:
         model: the same model.
         form: its functional form, whose `inputs` are the symbolic inputs in order.
         inputs: names of the inputs, in that order.
         outputs: names of the outputs, in the order of `keras.tree.flatten`.
-        batch_size: how many examples it takes at a time: one where the model leaves that open.
+        batch_size: how many examples it takes at a time, which the model may say itself.
 
     Raises:
         UnsupportedModelError: when it is not built, or its `call` does not run on symbolic inputs.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, batch_size: int = 1):
         self.model = model
         self.form = functional_form(model)
         self.inputs = _distinct([one.name for one in self.form.inputs], "input")
         given = getattr(self.form, "output_names", None) or ["output"] * len(self.form.outputs)
         self.outputs = _distinct(given, "output")
-        self.batch_size: int = self.form.inputs[0].shape[0] or 1
+        self.batch_size: int = self.form.inputs[0].shape[0] or batch_size
         self._layers = {layer.name for layer in parts_of(model)}
 
     @cached_property
@@ -45,7 +46,7 @@ class Served:
         import tensorflow as tf
 
         signature = [
-            tf.TensorSpec((one.shape[0] or 1, *one.shape[1:]), one.dtype, name=name)
+            tf.TensorSpec((one.shape[0] or self.batch_size, *one.shape[1:]), one.dtype, name=name)
             for name, one in zip(self.inputs, self.form.inputs, strict=True)
         ]
         function = tf.function(self._computed, input_signature=signature, autograph=False)

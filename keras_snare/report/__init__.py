@@ -1,5 +1,6 @@
 """Rows, tables and figures of what was done."""
 
+from keras_snare.report.comparison import CompareReport, Latency, ModelFigures
 from keras_snare.report.compression import CompressionReport
 from keras_snare.report.factorization import FactorizeReport, FactorRow
 from keras_snare.report.litert import LiteRTReport
@@ -7,11 +8,14 @@ from keras_snare.report.lottery import LotteryReport, RoundRow
 from keras_snare.report.packing import PackedVariable, PackReport
 
 __all__ = [
+    "CompareReport",
     "CompressionReport",
     "FactorRow",
     "FactorizeReport",
+    "Latency",
     "LiteRTReport",
     "LotteryReport",
+    "ModelFigures",
     "PackReport",
     "PackedVariable",
     "RoundRow",

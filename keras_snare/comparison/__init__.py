@@ -1,0 +1,5 @@
+"""What a smaller model gains and loses, measured."""
+
+from keras_snare.comparison.compare import compare
+
+__all__ = ["compare"]
