@@ -7,6 +7,7 @@ import tensorflow as tf
 import typer
 
 from keras_snare import __version__
+from keras_snare.cli.compare import compare
 from keras_snare.cli.compress import compress
 from keras_snare.cli.factorize import factorize
 from keras_snare.cli.inspect import inspect
@@ -17,7 +18,7 @@ from keras_snare.cli.report import report
 from keras_snare.cli.unpack import unpack
 from keras_snare.errors import SnareError
 
-# What shells give commands that Ctrl+C ended.
+# What Typer returns of commands that Ctrl+C ended.
 _STOPPED = 130
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ _EXAMPLES = {
     quantize: "quantize model.keras model.tflite --mode int8 --data data.npz",
     pack: "pack model.keras model.snare --quality 60",
     unpack: "unpack model.snare model.keras",
+    compare: "compare model.keras small.keras --data data.npz",
     report: "report runs/one",
 }
 for _command, _example in _EXAMPLES.items():
@@ -68,7 +70,9 @@ def run(arguments: list[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            return app(arguments or ["--help"], prog_name="keras-snare", standalone_mode=False) or 0
+            words = arguments or ["--help"]
+            code = app(words, prog_name="keras-snare", standalone_mode=False) or 0
+            return _refuse("stopped", code) if code == _STOPPED else code
     except typer.TyperException as error:
         return _refuse(error.format_message())
     except (ValueError, TypeError, ImportError, OSError, SnareError) as error:
@@ -76,7 +80,7 @@ def run(arguments: list[str]) -> int:
     except tf.errors.InvalidArgumentError as error:
         # Values that the model cannot take, such as a class that it has no output for.
         return _refuse(f"TensorFlow refuses the data: {error.message.strip().splitlines()[0]}")
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
         return _refuse("stopped", _STOPPED)
 
 

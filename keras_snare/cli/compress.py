@@ -40,8 +40,8 @@ def compress(
         str,
         typer.Option(
             help="Examples to train on: an .npz file (x and y, or the names of inputs and "
-            "outputs), a folder that tf.data.Dataset.save wrote, a folder of images (one folder a class; "
-            "pixels 0 to 255), or FILE.py:NAME, a function that returns them."
+            "outputs), a folder that tf.data.Dataset.save wrote, a folder of images (one folder a "
+            "class; pixels 0 to 255), or FILE.py:NAME, a function that returns them."
         ),
     ],
     validation: Annotated[

@@ -85,8 +85,8 @@ def _ranks(words: list[str] | None) -> Any:
 
 
 def _rank(text: str) -> Any:
-    values = tuple(_number(one) for one in text.split(","))
-    return values if len(values) > 1 else values[0]
+    values = [_number(one) for one in text.split(",")]
+    return tuple(values) if len(values) > 1 else values[0]
 
 
 def _number(text: str) -> int | float | str:
