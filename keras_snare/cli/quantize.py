@@ -1,13 +1,14 @@
 """`keras-snare quantize`: a file for LiteRT, or one that Keras itself has quantized."""
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keras_snare.cli.inputs import function_of, read_arrays, read_model
+from keras_snare.cli.data import read_arrays
+from keras_snare.cli.inputs import function_of, read_model
+from keras_snare.cli.options import Code, Json, ModelFile, Trust
+from keras_snare.cli.outputs import quiet, show
 from keras_snare.quantize import to_litert
 from keras_snare.quantize.keras_modes import MODES, keras_quantized
 from keras_snare.quantize.options import check_path
@@ -22,7 +23,7 @@ _LITERT = {
 
 
 def quantize(
-    model: Annotated[Path, typer.Argument(help="A model in a .keras or .h5 file.")],
+    model: ModelFile,
     output: Annotated[Path, typer.Argument(help="What to write: a .tflite or a .keras file.")],
     mode: Annotated[
         str,
@@ -52,19 +53,14 @@ def quantize(
             "of its quantization. Needed for gptq and awq."
         ),
     ] = None,
-    code: Annotated[
-        Path | None, typer.Option(help="A Python file that registers layers of the model.")
-    ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Run Python code that the model's file holds.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    code: Code = None,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Quantizes a trained model, tries the result and writes it."""
     litert = {"input_type": input_type, "output_type": output_type, "tolerance": tolerance}
     _check(output, mode, litert, config)
-    # Keras may tell of its progress; what is printed is the report alone.
-    with redirect_stdout(sys.stderr):
+    with quiet():
         found = read_model(model, code, trust)
         arrays = None if data is None else read_arrays(data, found)
         if output.suffix == ".tflite":
@@ -75,7 +71,7 @@ def quantize(
         else:
             made = None if config is None else function_of(config)
             report = keras_quantized(found, output, mode, config=made, data=arrays)
-    typer.echo(report.to_json() if json else str(report))
+    show(report, json)
 
 
 def _check(output: Path, mode: str, litert: dict[str, Any], config: str | None) -> None:

@@ -9,7 +9,7 @@ from keras_snare.search.candidate import (
     store_values,
 )
 from keras_snare.search.compressing import compress
-from keras_snare.search.loading import load_candidate
+from keras_snare.search.loading import load_candidate, stored_report
 from keras_snare.search.messages import Teller
 from keras_snare.search.metric import Objective, check_metric, objective
 from keras_snare.search.run_directory import RunDirectory
@@ -45,4 +45,5 @@ __all__ = [
     "objective",
     "random_states",
     "store_values",
+    "stored_report",
 ]

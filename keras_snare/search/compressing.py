@@ -1,6 +1,7 @@
 """`compress`: a search that trains by itself."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 
 from keras_snare.arguments import check_count
 from keras_snare.criteria import Criterion, get_criterion
+from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
 from keras_snare.search.engines import Workers
 from keras_snare.search.messages import Teller
@@ -80,6 +82,7 @@ def compress(
     directory: str | os.PathLike | None = None,
     directory_limit: float | None = None,
     verbose: int = 1,
+    on_trial: Callable[[TrialRow], None] | None = None,
 ) -> tuple[keras.Model, CompressionReport]:
     """Finds the smallest model whose metric stays within `eps` of the best, outside of `fit`.
 
@@ -141,6 +144,8 @@ def compress(
             that those that stay are of many sizes. The uncut, the best and the last one stay in any
             case, even where they take more. None keeps them all.
         verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
+        on_trial: function that is called with the `TrialRow` of each trial when it is judged, such
+            as to show progress, or None.
 
     Returns:
         The model, the same object, and the `CompressionReport`. However the call ends, the model is
@@ -171,6 +176,8 @@ def compress(
     staff = Workers(engine, workers, worker_cpus, worker_gpus, ray_address)
     goal, chosen = objective(_on_validation(monitor), mode, eps), get_criterion(criterion)
     check_count("max_epochs", max_epochs, optional=True)
+    if on_trial is not None and not callable(on_trial):
+        raise TypeError(f"`on_trial` is a function, or None. Received: on_trial={on_trial!r}")
     settings = _Settings(
         retrain_epochs,
         warmup_epochs,
@@ -193,7 +200,7 @@ def compress(
         chosen,
     )
     given = Given(train, validation, fit, batch_size, seed)
-    return model, _searched(model, settings, goal, given, staff, max_epochs)
+    return model, _searched(model, settings, goal, given, staff, max_epochs, on_trial)
 
 
 def _on_validation(monitor: Any) -> Any:
@@ -202,7 +209,13 @@ def _on_validation(monitor: Any) -> Any:
 
 
 def _searched(
-    model, sent: _Settings, goal: Objective, given: Given, staff: Workers, max_epochs: int | None
+    model,
+    sent: _Settings,
+    goal: Objective,
+    given: Given,
+    staff: Workers,
+    max_epochs: int | None,
+    on_trial: Callable[[TrialRow], None] | None,
 ) -> CompressionReport:
     """Trains, epoch by epoch, until the search is done."""
     settings = with_data(sent)
@@ -210,7 +223,8 @@ def _searched(
     check_settings(settings, settings.criterion)
     trainer = Retraining(model, given, goal)
     common = (settings, model, goal, settings.criterion)
-    ways = {"evaluate": trainer.evaluate, "teller": Teller(settings.verbose, {"verbose": 0})}
+    teller = Teller(settings.verbose, {"verbose": 0}, on_trial)
+    ways = {"evaluate": trainer.evaluate, "teller": teller}
     with staff.engaged() as engine:
         if engine is None:
             run = SearchRun(*common, **ways, listeners=[])

@@ -10,6 +10,7 @@ from keras_snare.arguments import is_whole
 from keras_snare.errors import SnapshotError, UnsupportedModelError
 from keras_snare.graph import channel_groups
 from keras_snare.records import PrunePlan
+from keras_snare.report import CompressionReport
 from keras_snare.search.candidate import StoredValues, fingerprint, held_variables
 from keras_snare.search.keeping import best_of
 from keras_snare.search.run_directory import RunDirectory
@@ -58,14 +59,7 @@ def load_candidate(
         raise TypeError(f"`directory` is the path of a run. Received: directory={directory!r}")
     _check_choice(which)
     path = Path(directory)
-    record = RunDirectory(path).read() if path.is_dir() else None
-    if record is not None:
-        check_record(record, path / "run.json")
-    if record is None or not record["accepted"]:
-        raise SnapshotError(
-            f"{path / 'run.json'} holds no accepted network: "
-            + ("there is no run." if record is None else "the search had not begun.")
-        )
+    record = _record(path, "no accepted network", "accepted")
     files = RunDirectory(path)
     chosen = _chosen(record, which)
     values = StoredValues.check(chosen, files)
@@ -78,6 +72,30 @@ def load_candidate(
             undo.restore()
         raise
     return base
+
+
+def stored_report(directory: str | os.PathLike[str]) -> CompressionReport:
+    """Returns the report of a search with a `directory`, as far as it went.
+
+    Raises:
+        SnapshotError: when there is no run in the directory, its search has not begun, or its
+            record is damaged.
+    """
+    record = _record(Path(directory), "no report", "search")
+    return CompressionReport.from_json(record["search"]["report"])
+
+
+def _record(path: Path, missing: str, needed: str) -> dict:
+    """The record of a run, which has `needed`; the directory is not changed."""
+    record = RunDirectory(path).read() if (path / "run.json").exists() else None
+    if record is not None:
+        check_record(record, path / "run.json")
+    if record is None or not record[needed]:
+        raise SnapshotError(
+            f"{path / 'run.json'} holds {missing}: "
+            + ("there is no run." if record is None else "the search had not begun.")
+        )
+    return record
 
 
 def _check_choice(which: Any) -> None:

@@ -1,6 +1,7 @@
 """The lines that a search prints."""
 
 import math
+from collections.abc import Callable
 
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
@@ -14,9 +15,16 @@ class Teller:
     Args:
         verbose: 0, 1, 2, or `"auto"` to go by `fit`.
         params: what `fit` tells its callbacks.
+        on_trial: called with each judged `TrialRow`, or None.
     """
 
-    def __init__(self, verbose: int | str, params: dict):
+    def __init__(
+        self,
+        verbose: int | str,
+        params: dict,
+        on_trial: Callable[[TrialRow], None] | None = None,
+    ):
+        self._on_trial = on_trial
         by_fit = 1 if params.get("verbose", 1) else 0
         self._level = by_fit if isinstance(verbose, str) else verbose
         self._has_bar = params.get("verbose", 0) in (1, "auto")
@@ -29,6 +37,12 @@ class Teller:
     def quiet(self) -> None:
         """The progress bar has ended its line."""
         self._bar = False
+
+    def trial(self, row: TrialRow, objective: Objective) -> None:
+        """Tells of a verdict."""
+        self.say(1, judged(row, objective))
+        if self._on_trial is not None:
+            self._on_trial(row)
 
     def say(self, level: int, text: str) -> None:
         """Prints a line from a level of `verbose` on."""

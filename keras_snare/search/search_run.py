@@ -278,7 +278,7 @@ class SearchRun:
     def _tell(self, row: TrialRow) -> None:
         if self._search is not None:  # What is undone in the end is to be tried again.
             self._save()
-        self._teller.say(1, messages.judged(row, self.objective))
+        self._teller.trial(row, self.objective)
 
     def _running(self) -> SnareSearch:
         assert self._search is not None, "epoch_begins comes first"
