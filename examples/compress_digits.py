@@ -2,7 +2,7 @@
 Title: Compress a digit classifier while it trains
 Author: The keras_snare developers
 Date created: 2026/11/22
-Last modified: 2026/11/22
+Last modified: 2026/11/24
 Description: Train a small convolutional network and let SnareCallback shrink it in the same fit.
 Accelerator: None
 """
@@ -42,10 +42,12 @@ import keras_snare
 
 keras.utils.set_random_seed(0)
 
+short = os.environ.get("KERAS_SNARE_EXAMPLE_SHORT") == "1"  # for tests: as little as will do
+
 eps = 0.01  # accept one point less validation accuracy than the best seen
 warmup_epochs = 20
 retrain_epochs = 4
-max_epochs = 200
+max_epochs = 36 if short else 200
 
 """
 ## Data
