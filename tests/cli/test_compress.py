@@ -138,3 +138,15 @@ def test_images_of_more_classes_than_the_model_has_are_refused(folder, capsys):
 )
 def test_report_refuses_what_is_none(folder, source, match, capsys):
     refused(folder, ["report", source], match, capsys)
+
+
+def test_python_is_told_of_each_trial(folder):
+    told = []
+    options = {"eps": 0.3, "retrain_epochs": 1, "max_trials": 2, "verbose": 0}
+    with pytest.raises(TypeError, match="`on_trial` is a function"):
+        keras_snare.compress(compiled(network()), (X, Y), (X, Y), **options, on_trial=told)
+    _, report = keras_snare.compress(
+        compiled(network()), (X, Y), (X, Y), **options, on_trial=told.append
+    )
+    assert told == report.rows
+    assert len(told) == 2
