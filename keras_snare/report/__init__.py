@@ -2,6 +2,7 @@
 
 from keras_snare.report.compression import CompressionReport
 from keras_snare.report.factorization import FactorizeReport, FactorRow
+from keras_snare.report.layers import LayerFigures, figures_after, layer_figures
 from keras_snare.report.litert import LiteRTReport
 from keras_snare.report.lottery import LotteryReport, RoundRow
 from keras_snare.report.packing import PackedVariable, PackReport
@@ -10,9 +11,12 @@ __all__ = [
     "CompressionReport",
     "FactorRow",
     "FactorizeReport",
+    "LayerFigures",
     "LiteRTReport",
     "LotteryReport",
     "PackReport",
     "PackedVariable",
     "RoundRow",
+    "figures_after",
+    "layer_figures",
 ]
