@@ -40,6 +40,7 @@ class _Settings:
     round_to: int | None
     directory: str | os.PathLike | None
     directory_limit: float | None
+    log_dir: str | os.PathLike | None
     verbose: int
     criterion: Criterion
     stop_when_done: bool = field(default=True, init=False)
@@ -79,6 +80,7 @@ def compress(
     ray_address: str | None = None,
     directory: str | os.PathLike | None = None,
     directory_limit: float | None = None,
+    log_dir: str | os.PathLike | None = None,
     verbose: int = 1,
 ) -> tuple[keras.Model, CompressionReport]:
     """Finds the smallest model whose metric stays within `eps` of the best, outside of `fit`.
@@ -140,6 +142,8 @@ def compress(
             optimizer, `directory` may take. Accepted networks then give way to later ones, such
             that those that stay are of many sizes. The uncut, the best and the last one stay in any
             case, even where they take more. None keeps them all.
+        log_dir: path or None, a folder for TensorBoard: metric and cost of each trial, widths,
+            figures and hyperparameters. Each search has one of its own (extra `tensorboard`).
         verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
 
     Returns:
@@ -150,7 +154,7 @@ def compress(
         ValueError, TypeError: for arguments out of range; nothing has changed then.
         UnsupportedModelError: when the model cannot be cut, is not compiled or not built, or its
             optimizer has `use_ema`, or workers cannot build it; nothing has changed then.
-        ImportError: when Ray is asked for and not installed.
+        ImportError: when Ray is asked for, or `log_dir` given, and what it needs is missing.
         EngineError: when workers died again and again over a trial; the model is the last accepted
             one.
         SnapshotError: when `directory` holds a damaged run, or one of another model or of other
@@ -189,6 +193,7 @@ def compress(
         round_to,
         directory,
         directory_limit,
+        log_dir,
         verbose,
         chosen,
     )

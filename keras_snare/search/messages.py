@@ -1,6 +1,10 @@
 """The lines that a search prints."""
 
+import logging
 import math
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
 
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
@@ -9,7 +13,7 @@ from keras_snare.search.trial import Trial
 
 
 class Teller:
-    """Prints lines among those of `fit`.
+    """Prints lines among those of `fit`; with `verbose=0` they go to `logging`.
 
     Args:
         verbose: 0, 1, 2, or `"auto"` to go by `fit`.
@@ -32,9 +36,19 @@ class Teller:
 
     def say(self, level: int, text: str) -> None:
         """Prints a line from a level of `verbose` on."""
+        if self._level == 0:
+            logging.getLogger("keras_snare").info(text)
         if self._level >= level:
             print(f"\n{text}" if self._bar else text, flush=True)
             self._bar = False
+
+    def progress(self, share: float) -> None:
+        """Shows on a terminal, or in a notebook, how far the search is."""
+        console = Console()
+        if self._level and (console.is_terminal or console.is_jupyter):
+            share = min(max(share, 0.0), 1.0)
+            bar = ProgressBar(total=1.0, completed=share, width=40)
+            console.print("Search", bar, f"{share:.0%}", end="\n")
 
 
 def begun(epoch: int, trial: Trial, report: CompressionReport) -> str:
