@@ -200,7 +200,7 @@ def _plain(name: str, most: int = 60) -> str:
     return short.replace("$", r"\$")
 
 
-def _thousands(value: float, _position: int) -> str:
+def _thousands(value: float, _position: float) -> str:
     for size, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:g}{sign}"
