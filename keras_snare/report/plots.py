@@ -18,7 +18,7 @@ MOST_LAYERS = 30
 
 # What is drawn in this colour takes that of the page's text.
 _INK = "#010203"
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9,
     "svg.fonttype": "none",
     "axes.spines.top": False,
@@ -30,7 +30,7 @@ _STYLE = {
     "legend.framealpha": 0.0,
     "axes.formatter.useoffset": False,
 }
-_ON_PAGE = {
+_ON_PAGE: Any = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), _INK),
     **dict.fromkeys(("xtick.color", "ytick.color", "axes.titlecolor"), _INK),
     "axes.facecolor": "none",
