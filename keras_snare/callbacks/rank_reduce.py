@@ -41,6 +41,8 @@ class RankReduceCallback(SnareCallback):
         directory: path or None, a folder that keeps the run.
         directory_limit: float or None, how many times the bytes of the uncut model, with its
             optimizer, it may take, as `SnareCallback` says.
+        log_dir: path or None, a folder for TensorBoard: metric and cost of each trial, widths,
+            figures and hyperparameters. Each search has one of its own (extra `tensorboard`).
         verbose: 0, 1, 2 or `"auto"`.
 
     Attributes:
@@ -86,6 +88,7 @@ class RankReduceCallback(SnareCallback):
         stop_when_done: bool = True,
         directory: str | os.PathLike | None = None,
         directory_limit: float | None = None,
+        log_dir: str | os.PathLike | None = None,
         verbose: int | str = "auto",
     ):
         super().__init__(
@@ -106,6 +109,7 @@ class RankReduceCallback(SnareCallback):
             stop_when_done=stop_when_done,
             directory=directory,
             directory_limit=directory_limit,
+            log_dir=log_dir,
             verbose=verbose,
         )
 

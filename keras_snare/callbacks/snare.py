@@ -65,6 +65,8 @@ class SnareCallback(PruningCallback):
             optimizer, `directory` may take. Accepted networks then give way to later ones, such
             that those that stay are of many sizes. The uncut, the best and the last one stay in any
             case, even where they take more. None keeps them all.
+        log_dir: path or None, a folder for TensorBoard: metric and cost of each trial, widths,
+            figures and hyperparameters. Each search has one of its own (extra `tensorboard`).
         verbose: 0, 1 (a line per trial), 2 (also when a trial begins), or `"auto"` to go by `fit`.
 
     Attributes:
@@ -77,6 +79,8 @@ class SnareCallback(PruningCallback):
             needs gradients and the backend is not TensorFlow.
         SnapshotError: from `fit`, when `directory` holds a damaged run, or one of another model or
             of other settings, or cannot be written; the model is the last accepted one.
+        ImportError: from `fit`, before any training, when `log_dir` is given and TensorBoard is
+            missing.
 
     Logs:
         `snare_params` and `snare_flops` of the model in the epoch, `snare_trial` (0 outside a
@@ -123,6 +127,7 @@ class SnareCallback(PruningCallback):
         stop_when_done: bool = True,
         directory: str | os.PathLike | None = None,
         directory_limit: float | None = None,
+        log_dir: str | os.PathLike | None = None,
         verbose: int | str = "auto",
     ):
         super().__init__()
@@ -148,6 +153,7 @@ class SnareCallback(PruningCallback):
         self.stop_when_done = stop_when_done
         self.directory = directory
         self.directory_limit = directory_limit
+        self.log_dir = log_dir
         self.verbose = verbose
         self.report: CompressionReport | None = None
         self._objective: Objective = objective(monitor, mode, eps)

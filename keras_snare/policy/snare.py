@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor, log2
 
 from keras_snare.arguments import check_count, is_number
 from keras_snare.records import GroupSize
@@ -131,6 +131,26 @@ class SnarePolicy:
         while step >= self.min_step and self.units_to_remove(size, step) >= refused.remove:
             step /= 2
         self.steps[refused.layer] = step
+
+    def progress(self) -> float:
+        """Returns how much of the search is behind it, at least: it never becomes less.
+
+        A layer's share is that of its steps that were refused; all of it where nothing can be
+        removed any more.
+        """
+        if not self.steps:
+            return 0.0
+        levels = floor(log2(self.first_step / self.min_step) + 1e-9) + 1
+        gone = []
+        for layer, step in self.steps.items():
+            size = self._sizes.get(layer)
+            over = size is not None and not self.units_to_remove(size, step)
+            refused = log2(self.first_step / step) / levels
+            gone.append(1.0 if over or step < self.min_step else min(refused, 1.0))
+        share = sum(gone) / len(gone)
+        if self.max_trials is not None:
+            share = max(share, min(self.trials / self.max_trials, 1.0))
+        return share
 
     def state(self) -> dict:
         """Returns how far the search is, as plain data for `resume`."""

@@ -1,15 +1,21 @@
 """What a search did, for people and for programs."""
 
+import importlib
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from rich.table import Table
 
+from keras_snare._optional import require
+from keras_snare.files import write_whole
 from keras_snare.graph.cost import rendered
 from keras_snare.records import Ratios, TrialRow
 from keras_snare.report.figures import check_types, finite
+from keras_snare.report.layers import LayerFigures
+from keras_snare.report.page import page
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class CompressionReport(Ratios):
         retraining_epochs: int, epochs of `fit` that went into trials.
         finished: bool, whether the search came to its end by itself.
         higher: bool, whether a higher metric is better.
+        layers: one `LayerFigures` per layer, before and after; empty in reports that were stored
+            without them.
     """
 
     monitor: str
@@ -61,6 +69,7 @@ class CompressionReport(Ratios):
     retraining_epochs: int = 0
     finished: bool = False
     higher: bool = True
+    layers: list[LayerFigures] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
@@ -162,6 +171,45 @@ class CompressionReport(Ratios):
             f"of retraining. {end}"
         )
 
+    def plot(self, path: str | os.PathLike | None = None) -> Any:
+        """Draws the search: metric and parameters per trial, accepted networks, widths and costs.
+
+        Args:
+            path: path or None, where to write the figure; its ending says in which format.
+
+        Returns:
+            A `matplotlib.figure.Figure`, which notebooks show. What is drawn of the layers is left
+            out where a stored report does not know them.
+
+        Raises:
+            ImportError: when matplotlib is missing (`pip install keras-snare[plot]`).
+
+        Example:
+
+        >>> report.plot("search.png")
+        """
+        figure = _drawing().plot(self)
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+    def to_html(self, path: str | os.PathLike) -> None:
+        """Writes one page with the figures and with tables that can be sorted; it needs no network.
+
+        Args:
+            path: path, such as `"report.html"`.
+
+        Raises:
+            ImportError: when matplotlib is missing (`pip install keras-snare[plot]`).
+            OSError: when the file cannot be written.
+
+        Example:
+
+        >>> report.to_html("report.html")
+        """
+        text = page(self, _drawing().drawings(self))
+        write_whole(path, text.encode())
+
     def to_json(self) -> str:
         """Returns every figure as a JSON object; what is not finite is null, as JSON has it."""
         ratios = {"params_ratio": self.params_ratio, "flops_ratio": self.flops_ratio}
@@ -184,9 +232,10 @@ class CompressionReport(Ratios):
         try:
             figures: dict[str, Any] = json.loads(text)
             rows = [TrialRow(**_with_nan(row)) for row in figures.pop("rows")]
+            layers = [LayerFigures(**one) for one in figures.pop("layers", [])]
             known = {name: one for name, one in figures.items() if name in names}
-            report = cls(**known, rows=rows)
-            for record in (report, *rows):
+            report = cls(**known, rows=rows, layers=layers)
+            for record in (report, *rows, *layers):
                 check_types(record)
             return report
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -194,6 +243,11 @@ class CompressionReport(Ratios):
                 "A stored report is a JSON object, as CompressionReport.to_json writes it. "
                 f"Received: {text!r:.80} ({type(error).__name__}: {error})"
             ) from error
+
+
+def _drawing() -> Any:
+    require("matplotlib", "plot", "Figures of a report")
+    return importlib.import_module("keras_snare.report.plots")
 
 
 def _with_nan(figures: dict[str, Any]) -> dict[str, Any]:

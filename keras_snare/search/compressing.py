@@ -42,6 +42,7 @@ class _Settings:
     round_to: int | None
     directory: str | os.PathLike | None
     directory_limit: float | None
+    log_dir: str | os.PathLike | None
     verbose: int
     criterion: Criterion
     stop_when_done: bool = field(default=True, init=False)
@@ -81,6 +82,7 @@ def compress(
     ray_address: str | None = None,
     directory: str | os.PathLike | None = None,
     directory_limit: float | None = None,
+    log_dir: str | os.PathLike | None = None,
     verbose: int = 1,
     on_trial: Callable[[TrialRow], None] | None = None,
 ) -> tuple[keras.Model, CompressionReport]:
@@ -143,6 +145,8 @@ def compress(
             optimizer, `directory` may take. Accepted networks then give way to later ones, such
             that those that stay are of many sizes. The uncut, the best and the last one stay in any
             case, even where they take more. None keeps them all.
+        log_dir: path or None, a folder for TensorBoard: metric and cost of each trial, widths,
+            figures and hyperparameters. Each search has one of its own (extra `tensorboard`).
         verbose: 0, 1 (a line per trial) or 2 (also when a trial begins).
         on_trial: function that is called with the `TrialRow` of each trial when it is judged, such
             as to show progress, or None.
@@ -155,7 +159,7 @@ def compress(
         ValueError, TypeError: for arguments out of range; nothing has changed then.
         UnsupportedModelError: when the model cannot be cut, is not compiled or not built, or its
             optimizer has `use_ema`, or workers cannot build it; nothing has changed then.
-        ImportError: when Ray is asked for and not installed.
+        ImportError: when Ray is asked for, or `log_dir` given, and what it needs is missing.
         EngineError: when workers died again and again over a trial; the model is the last accepted
             one.
         SnapshotError: when `directory` holds a damaged run, or one of another model or of other
@@ -196,6 +200,7 @@ def compress(
         round_to,
         directory,
         directory_limit,
+        log_dir,
         verbose,
         chosen,
     )

@@ -1,7 +1,11 @@
 """The lines that a search prints."""
 
+import logging
 import math
 from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
 
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
@@ -10,7 +14,7 @@ from keras_snare.search.trial import Trial
 
 
 class Teller:
-    """Prints lines among those of `fit`.
+    """Prints lines among those of `fit`; with `verbose=0` they go to `logging`.
 
     Args:
         verbose: 0, 1, 2, or `"auto"` to go by `fit`.
@@ -38,17 +42,29 @@ class Teller:
         """The progress bar has ended its line."""
         self._bar = False
 
-    def trial(self, row: TrialRow, objective: Objective) -> None:
-        """Tells of a verdict."""
+    def trial(self, row: TrialRow, objective: Objective, progress: float | None) -> None:
+        """Tells of a verdict, and how far the search is if that is known."""
         self.say(1, judged(row, objective))
+        if progress is not None:
+            self._show(progress)
         if self._on_trial is not None:
             self._on_trial(row)
 
     def say(self, level: int, text: str) -> None:
         """Prints a line from a level of `verbose` on."""
+        if self._level == 0:
+            logging.getLogger("keras_snare").info(text)
         if self._level >= level:
             print(f"\n{text}" if self._bar else text, flush=True)
             self._bar = False
+
+    def _show(self, share: float) -> None:
+        """Shows on a terminal, or in a notebook, how far the search is."""
+        console = Console()
+        if self._level and (console.is_terminal or console.is_jupyter):
+            share = min(max(share, 0.0), 1.0)
+            bar = ProgressBar(total=1.0, completed=share, width=40)
+            console.print("Search", bar, f"{share:.0%}", end="\n")
 
 
 def begun(epoch: int, trial: Trial, report: CompressionReport) -> str:

@@ -73,7 +73,7 @@ def job_of(model, settings: Any, given: Given, objective: Objective) -> Job:
         _shapes(model),
         _custom_objects(named),
         {one: told for one, told in declared_layers().items() if one.__name__ in named},
-        replace(settings, directory=None, directory_limit=None, verbose=0),
+        replace(settings, directory=None, directory_limit=None, log_dir=None, verbose=0),
         objective,
         given,
         (keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()),

@@ -11,6 +11,7 @@ from keras_snare.search import messages
 from keras_snare.search.best_epoch import BestEpoch
 from keras_snare.search.block_training import BlockTraining
 from keras_snare.search.checks import check_search
+from keras_snare.search.event_files import EventFiles
 from keras_snare.search.metric import Objective
 from keras_snare.search.saved_run import SavedRun
 from keras_snare.search.scores import ScoreSource
@@ -82,6 +83,10 @@ class SearchRun:
         self._ended = False
         self._saved = self._saved_run()
         self._epoch = self._saved.epoch if self._saved else 0
+        self._events: EventFiles | None = None
+        if settings.log_dir is not None:
+            decided = course(settings, objective, new_policy(settings))
+            self._events = EventFiles(settings.log_dir, decided)
 
     @property
     def ended(self) -> bool:
@@ -161,6 +166,8 @@ class SearchRun:
             self._inputs.remove_if_idle()
         # An undone cut put back the step of its time; what others had in that may be gone by now.
         self.model.train_function = None
+        if self._events is not None and self.report is not None:
+            self._events.close(self.report)
 
     def _saved_run(self) -> SavedRun | None:
         settings = self.settings
@@ -196,6 +203,8 @@ class SearchRun:
         )
         resumed = self._resume(search)
         self.report = search.report
+        if self._events is not None:
+            self._events.begin(search.report)
         self._unreduced.attach()
         # A run that goes on may have cut all that there was to cut.
         select = matching_groups if resumed else select_groups
@@ -276,9 +285,13 @@ class SearchRun:
         self._saved.save(self._epoch, search, self._warmup, self._afterwards, self._tuning)
 
     def _tell(self, row: TrialRow) -> None:
-        if self._search is not None:  # What is undone in the end is to be tried again.
+        search = self._search
+        if search is not None:  # What is undone in the end is to be tried again.
             self._save()
-        self._teller.trial(row, self.objective)
+        progress = None if search is None else search.policy.progress()
+        self._teller.trial(row, self.objective, progress)
+        if search is not None and self._events is not None:
+            self._events.trial(row)
 
     def _running(self) -> SnareSearch:
         assert self._search is not None, "epoch_begins comes first"

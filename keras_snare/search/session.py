@@ -10,7 +10,7 @@ import numpy as np
 from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
 from keras_snare.policy import Recovery, SnarePolicy, lowest, matching_groups
 from keras_snare.records import GroupSize, PrunePlan, TrialRow
-from keras_snare.report import CompressionReport
+from keras_snare.report import CompressionReport, figures_after, layer_figures
 from keras_snare.search.block_training import BlockTraining
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import ScoreSource, Statistics
@@ -86,6 +86,7 @@ class SnareSearch:
             self.cost.params,
             self.cost.flops,
             higher=objective.higher,
+            layers=layer_figures(self.groups, self.cost),
         )
 
     def begin(self, metric: float, statistics: Statistics) -> None:
@@ -268,7 +269,9 @@ class SnareSearch:
         self.plan = self.plan.then(plan)
         self.statistics = statistics
         self.left_with(row.metric)
-        self.report.params_after, self.report.flops_after = row.params, row.flops
+        report = self.report
+        report.params_after, report.flops_after = row.params, row.flops
+        report.layers = figures_after(report.layers, self.groups, self.cost)
         self._close(row)
 
     def _next(self) -> int:

@@ -45,6 +45,9 @@ def check_settings(settings: Any, criterion: Criterion) -> None:
     directory = settings.directory
     if not isinstance(directory, (str, os.PathLike, type(None))) or directory == "":
         raise TypeError(f"`directory` is a path or None. Received: {directory!r}")
+    log_dir = settings.log_dir
+    if not isinstance(log_dir, (str, os.PathLike, type(None))) or log_dir == "":
+        raise TypeError(f"`log_dir` is a path or None. Received: log_dir={log_dir!r}")
     limit = settings.directory_limit
     if limit is not None and (directory is None or not is_number(limit) or not limit >= 1):
         raise ValueError(

@@ -109,6 +109,7 @@ def test_json_has_every_figure():
         "retraining_epochs": 4,
         "finished": True,
         "higher": True,
+        "layers": [],
         "pareto_params": [2],
         "pareto_flops": [2],
     }
