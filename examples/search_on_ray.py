@@ -50,7 +50,7 @@ short = os.environ.get("KERAS_SNARE_EXAMPLE_SHORT") == "1"  # for tests: as litt
 eps = 0.015
 epochs = 12 if short else 30
 retrain_epochs = 2 if short else 4
-max_trials = 3 if short else 12
+max_trials = 2 if short else 12
 
 """
 ## Data and model

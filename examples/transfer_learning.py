@@ -155,7 +155,7 @@ print(f"Parameters of the head: {head_before:,} before, {head_after:,} after")
 print(f"Validation accuracy: {best_val_accuracy:.4f} at best, {val_accuracy:.4f} after")
 print(f"Test accuracy: {test_accuracy:.4f}")
 
-assert head_after * 8 <= head_before, "the head should shrink to an eighth at most"
+assert head_after * 4 <= head_before, "the head should shrink to a quarter at most"
 assert val_accuracy > best_val_accuracy - eps, "accuracy should stay within eps of the best"
 for before, after in zip(weights_of_base, base.get_weights(), strict=True):
     np.testing.assert_array_equal(before, after)
