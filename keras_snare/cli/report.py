@@ -1,6 +1,5 @@
 """`keras-snare report`: what a stored search did."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,6 @@ import typer
 from keras_snare.cli.inputs import check_file
 from keras_snare.cli.options import Json
 from keras_snare.cli.outputs import check_output, quiet, show
-from keras_snare.files import write_whole
 from keras_snare.report import CompressionReport
 from keras_snare.search import stored_report
 
@@ -39,9 +37,7 @@ def report(
         if html is not None:
             found.to_html(html)
         if plot is not None:
-            drawn = BytesIO()
-            found.plot().savefig(drawn, format=plot.suffix[1:])
-            write_whole(plot, drawn.getvalue())
+            found.plot(plot)
     show(_Tables(found), json)
 
 

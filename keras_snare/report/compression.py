@@ -183,14 +183,19 @@ class CompressionReport(Ratios):
 
         Raises:
             ImportError: when matplotlib is missing (`pip install keras-snare[plot]`).
+            ValueError: when the ending of the path is that of no format.
+            OSError: when the file cannot be written; what was there stays.
 
         Example:
 
         >>> report.plot("search.png")
         """
-        figure = _drawing().plot(self)
+        drawing = _drawing()
         if path is not None:
-            figure.savefig(path)
+            drawing.check_ending(path)
+        figure = drawing.plot(self)
+        if path is not None:
+            drawing.written(figure, path)
         return figure
 
     def to_html(self, path: str | os.PathLike) -> None:

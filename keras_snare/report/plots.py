@@ -2,8 +2,10 @@
 
 import io
 import math
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -11,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from keras_snare.files import write_whole
 from keras_snare.report.layers import LayerFigures
 
 ACCEPTED, REJECTED, LEFT, GONE, LINE = "#1a9850", "#d9534f", "#3b82c4", "#a9b4bf", "#8a939c"
@@ -46,6 +49,33 @@ class Drawing(Figure):
         file = io.BytesIO()
         self.savefig(file, format="png")
         return file.getvalue()
+
+
+def check_ending(path: str | os.PathLike) -> str:
+    """Returns the ending of a path, without its dot, in which a figure can be written.
+
+    Raises:
+        ValueError: when there is no such format.
+    """
+    ending, known = Path(path).suffix[1:].lower(), Figure().canvas.get_supported_filetypes()
+    if ending not in known:
+        raise ValueError(
+            f"`path` ends in one of {', '.join(f'.{one}' for one in sorted(known))}. Received: "
+            f"path={os.fspath(path)!r}"
+        )
+    return ending
+
+
+def written(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes a figure, whole or not at all.
+
+    Raises:
+        ValueError: when the ending of the path is that of no format.
+        OSError: when the file cannot be written.
+    """
+    file = io.BytesIO()
+    figure.savefig(file, format=check_ending(path))
+    write_whole(path, file.getvalue())
 
 
 def plot(report) -> Figure:

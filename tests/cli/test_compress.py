@@ -55,6 +55,9 @@ def test_compress_does_what_python_does(folder, capsys):
     told = capsys.readouterr().out
     assert report.summary() in told
     assert report.pareto_table() in told
+    assert main(["report", "r.json", "--html", "r.html", "--plot", "r.png"]) == 0
+    assert "<html" in (folder / "r.html").read_text()
+    assert (folder / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_trials_are_told_on_stderr_and_the_result_on_stdout(folder, capsys):
@@ -130,6 +133,19 @@ def test_images_of_more_classes_than_the_model_has_are_refused(folder, capsys):
     refused(folder, words, "each of the 2 classes", capsys)
     words[1] = "model.keras"
     refused(folder, words, "(height, width, 1, 3 or 4)", capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        (["--html", "r.txt"], "ends in .html"),
+        (["--html", "a/r.html"], "folder that is there"),
+        (["--plot", "r.doc"], "ends in .png"),
+    ],
+    ids=["page", "folder", "figure"],
+)
+def test_report_refuses_what_it_cannot_write(folder, words, match, capsys):
+    refused(folder, ["report", "run", *words], match, capsys)
 
 
 @pytest.mark.parametrize(

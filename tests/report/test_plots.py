@@ -114,3 +114,10 @@ def test_a_search_tells_of_each_layer_what_it_was_and_is():
     ]
     assert sum(one.params_after for one in layers) == snare.report.params_after
     assert sum(one.flops_after for one in layers) == snare.report.flops_after
+
+
+@pytest.mark.parametrize("path", ["figure.txt", "figure"])
+def test_an_ending_of_no_format_is_refused(path, tmp_path):
+    with pytest.raises(ValueError, match=r"`path` ends in one of .*\.png, .*Received: path="):
+        report().plot(tmp_path / path)
+    assert not list(tmp_path.iterdir())
