@@ -47,7 +47,7 @@ short = os.environ.get("KERAS_SNARE_EXAMPLE_SHORT") == "1"  # for tests: as litt
 eps = 0.01  # accept one point less validation accuracy than the best seen
 warmup_epochs = 20
 retrain_epochs = 4
-max_epochs = 36 if short else 200
+max_epochs = 50 if short else 200
 
 """
 ## Data
