@@ -56,10 +56,15 @@ def first_epoch(settings: Any, fit: RunningFit) -> int:
     """
     epochs = settings.params.get("epochs") or 1
     start = epochs - settings.epochs if settings.start_epoch is None else settings.start_epoch
-    if not 0 <= start < epochs:
+    if start < 0:
+        raise ValueError(
+            f"Expected a fit of {settings.epochs} epochs or more, all of which are trained for "
+            f"integers. Received: fit(epochs={epochs}). Lower `epochs` of the callback."
+        )
+    if start >= epochs:
         raise ValueError(
             f"Expected a fit that reaches the first quantized epoch, {start}, counted from 0. "
-            f"Received: fit(epochs={epochs}). Give it epochs={max(start, 0) + 1} or more, or "
+            f"Received: fit(epochs={epochs}). Give it epochs={start + 1} or more, or "
             "another `start_epoch`."
         )
     return max(start, fit.initial_epoch)

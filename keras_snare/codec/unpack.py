@@ -54,6 +54,11 @@ def unpack(path: str | os.PathLike[str], *, max_numbers: int = 2**28) -> Any:
     36
     """
     check_count("max_numbers", max_numbers)
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"Expected a packed file. Received: {os.fspath(path)}, where no file is. Give the path "
+            "of one that keras_snare.pack wrote."
+        )
     return unpacked(Path(path).read_bytes(), max_numbers)
 
 

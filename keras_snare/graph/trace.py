@@ -28,15 +28,18 @@ def functional_form(model) -> Any:
             not run on symbolic inputs.
     """
     if not isinstance(model, keras.Model):
+        kind = type(model)
+        cure = "Build models of tf_keras (Keras 2) again in Keras 3."
+        if "tf_keras" not in kind.__module__:
+            cure = "Load a file with keras.models.load_model."
         raise UnsupportedModelError(
-            f"Expected a Keras 3 model. Received: {type(model).__module__}.{type(model).__name__}. "
-            "Models of tf_keras (Keras 2) must be rebuilt in Keras 3."
+            f"Expected a Keras 3 model. Received: {kind.__module__}.{kind.__name__}. {cure}"
         )
     functional = model._functional if type(model).call is keras.Sequential.call else model
     if functional is None:
         raise UnsupportedModelError(
             f"Model {model.name!r} has no graph yet. Give it a keras.Input, or call "
-            "model.build(input_shape), before it is pruned."
+            "model.build(input_shape), first."
         )
     return functional if _computes_its_graph(functional) else _symbolic_form(functional)
 

@@ -48,14 +48,19 @@ def load_arrays(path: str | os.PathLike, kind: str) -> dict[str, np.ndarray]:
     Raises:
         SnapshotError: when the file is missing, damaged, or of another kind.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise SnapshotError(f"{path} is missing. Give the path of a file of {kind.split()[0]}.")
     try:
-        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         found, checksum = str(arrays.pop(_KIND)), str(arrays.pop(_CHECKSUM))
-    except Exception as error:  # A damaged zip file fails in many ways.
+    except (
+        Exception
+    ) as error:  # A damaged zip file fails in many ways, of which NumPy says too much.
         raise SnapshotError(
-            f"{path} is missing, damaged or no file of {kind.split()[0]} "
-            f"({type(error).__name__}: {error}). Give the path that they were saved to."
+            f"{path} is damaged or no file of {kind.split()[0]} ({type(error).__name__}). Give the "
+            "path that they were saved to."
         ) from error
     if found != kind:
         raise SnapshotError(f"{path} should hold {kind!r}. Received: {found!r}. Give another file.")

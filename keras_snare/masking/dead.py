@@ -14,7 +14,7 @@ from keras_snare.graph import (
     channel_groups,
     model_cost,
 )
-from keras_snare.policy import matching_groups
+from keras_snare.policy import matching_groups, select_groups
 from keras_snare.records import PrunePlan, PruneReport, WidthChange
 from keras_snare.surgery import Snapshot, plan_for, remove
 from keras_snare.surgery.constants import constants
@@ -39,6 +39,7 @@ def remove_dead(model, layers: Any = None) -> PruneReport:
 
     Raises:
         UnsupportedModelError: when no graph of the model is to be had; nothing has changed.
+        ValueError: when `layers` matches nothing that can be cut; nothing has changed.
 
     Example:
 
@@ -48,6 +49,8 @@ def remove_dead(model, layers: Any = None) -> PruneReport:
     16
     """
     first = groups = channel_groups(model)
+    if layers is not None:
+        select_groups(groups, layers)
     before = model_cost(groups)
     plan = PrunePlan({})
     snapshots: list[Snapshot] = []

@@ -56,6 +56,11 @@ def objective(monitor: str, mode: str, eps: float) -> Objective:
             "`eps` is the accepted loss of the metric, a number of 0 or more, such as 0.005 for "
             f"half a point of accuracy. Received: eps={eps!r}"
         )
+    if eps > 1 and isinstance(monitor, str) and "acc" in monitor.lower():
+        raise ValueError(
+            f"`eps` of an accuracy, which is a share, lies between 0 and 1. Received: eps={eps!r}, "
+            f"which any network is within. For {eps:g} percent give eps={eps / 100:g}."
+        )
     if not isinstance(monitor, str) or not monitor:
         raise ValueError(f"`monitor` is the name of a metric. Received: monitor={monitor!r}")
     if not isinstance(mode, str) or mode not in MODES:

@@ -35,7 +35,7 @@ class RunDirectory:
         path: the folder; it is made if need be.
 
     Raises:
-        SnapshotError: when the folder cannot be made.
+        SnapshotError: when the folder cannot be made, or there is a file of that name.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -43,6 +43,10 @@ class RunDirectory:
         self.record_path = self.path / "run.json"
         self._arrays = self.path / "arrays"
         self._used: set[str] = set()
+        if self.path.is_file():
+            raise SnapshotError(
+                f"`directory` is a folder. Received: the file {self.path}. Give another path."
+            )
         with _writing(self.path):
             self._arrays.mkdir(parents=True, exist_ok=True)
 

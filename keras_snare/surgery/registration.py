@@ -61,7 +61,10 @@ def register_layer(
     ...                            width="units")
     """
     if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
-        raise TypeError(f"Expected a class of Keras layers. Received: {layer_class!r}.")
+        raise TypeError(
+            f"Expected a class of Keras layers. Received: {layer_class!r}. Give the class itself, "
+            "not a layer of it."
+        )
     for name, declared in (("reads", reads), ("makes", makes), ("keeps", keeps)):
         _check_mapping(name, declared)
     if width is not None and (not isinstance(width, str) or not width):
