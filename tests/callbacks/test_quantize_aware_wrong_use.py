@@ -82,7 +82,7 @@ def stopper(**settings):
     ("arguments", "before", "behind", "error", "message"),
     [
         ({"start_epoch": 3}, [], [], ValueError, r"the first quantized epoch, 3.*fit\(epochs=3\)"),
-        ({"epochs": 4}, [], [], ValueError, r"fit that reaches the first quantized epoch, -1"),
+        ({"epochs": 4}, [], [], ValueError, r"a fit of 4 epochs or more.*fit\(epochs=3\)"),
         ({}, [], [QuantizeAwareCallback(1)], ValueError, r"One QuantizeAwareCallback"),
         (
             {},

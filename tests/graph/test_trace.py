@@ -43,9 +43,15 @@ def test_subclassed_model_that_was_not_called_is_refused():
     ids=["layer", "object", "None"],
 )
 def test_other_objects_are_refused(thing, name):
-    message = rf"Expected a Keras 3 model\. Received: .*{name}.*tf_keras"
+    message = rf"Expected a Keras 3 model\. Received: .*{name}.*keras.models.load_model"
     with pytest.raises(keras_snare.UnsupportedModelError, match=message):
         keras_snare.channel_groups(thing)
+
+
+def test_models_of_the_keras_before_are_told_as_such():
+    before = type("Model", (), {"__module__": "tf_keras.src.engine.training"})()
+    with pytest.raises(keras_snare.UnsupportedModelError, match="Build models of tf_keras"):
+        keras_snare.channel_groups(before)
 
 
 def test_functional_subclass_is_read():

@@ -48,6 +48,9 @@ def test_a_file_that_is_there_stays_when_the_new_one_cannot_be_written(tmp_path,
 
 def test_damaged_missing_and_foreign_files_are_named(tmp_path):
     path = tmp_path / "masks.npz"
+    with pytest.raises(SnapshotError, match=r"masks.npz is missing"):
+        Masks.load(path)
+    path.write_bytes(b"no masks")
     with pytest.raises(SnapshotError, match=r"masks.npz is damaged or no file of masks"):
         Masks.load(path)
     _masks().save(path)
