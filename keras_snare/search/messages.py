@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 
 from keras_snare.records import TrialRow
 from keras_snare.report import CompressionReport
@@ -63,8 +64,10 @@ class Teller:
         console = Console()
         if self._level and (console.is_terminal or console.is_jupyter):
             share = min(max(share, 0.0), 1.0)
+            line = Table.grid(padding=(0, 1))
             bar = ProgressBar(total=1.0, completed=share, width=40)
-            console.print("Search", bar, f"{share:.0%}", end="\n")
+            line.add_row("Search", bar, f"{share:.0%}")
+            console.print(line)
 
 
 def begun(epoch: int, trial: Trial, report: CompressionReport) -> str:
