@@ -144,7 +144,7 @@ def test_a_directory_that_is_no_path():
 def test_a_directory_that_is_a_file(tmp_path):
     (tmp_path / "run").write_text("a file")
     spy = Spy()
-    with pytest.raises(SnapshotError, match="cannot be written"):
+    with pytest.raises(SnapshotError, match="`directory` is a folder. Received: the file"):
         run(snare(tmp_path / "run"), spy)
     assert not hasattr(spy, "states")
 

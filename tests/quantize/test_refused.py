@@ -108,7 +108,7 @@ def chained(layer):
 REFUSED = {
     "not_built": (lambda: keras.Sequential([layers.Dense(3)]), "has no graph yet"),
     "subclassed": (subclassed, r"is subclassed \(Subclassed\)"),
-    "tf_keras": (lambda: tf_keras.Sequential([tf_keras.layers.Dense(3)]), "rebuilt in Keras 3"),
+    "tf_keras": (lambda: tf_keras.Sequential([tf_keras.layers.Dense(3)]), "again in Keras 3"),
     "no_model": (lambda: 3, "Expected a Keras 3 model. Received: builtins.int"),
     "mixed": (mixed, r"'half' \(Dense\): its precision is 'mixed_float16'"),
     "quantized": (quantized, "'int8' .Dense.: its precision is 'int8_from_float32'"),

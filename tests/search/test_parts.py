@@ -230,12 +230,20 @@ def test_a_disk_that_gets_full_in_a_save(tmp_path, monkeypatch, after):
     assert np.isfinite(model.evaluate(*VALIDATION, verbose=0)[0])
 
 
-@pytest.mark.parametrize("path", ["file", "file/run", "/proc/keras_snare_run"])
-def test_a_place_that_cannot_be_written_is_told_before_any_training(tmp_path, path):
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("file", "`directory` is a folder. Received: the file .*file"),
+        ("file/run", "file/run cannot be written"),
+        ("/proc/keras_snare_run", "/proc/keras_snare_run cannot be written"),
+    ],
+    ids=["file", "in a file", "no place"],
+)
+def test_a_place_that_cannot_be_written_is_told_before_any_training(tmp_path, path, message):
     (tmp_path / "file").write_text("a file")
     model = fresh()
     before = state_of(model)
-    with pytest.raises(SnapshotError, match=f"{path} cannot be written"):
+    with pytest.raises(SnapshotError, match=message):
         compress(model, TRAIN, VALIDATION, **SETTINGS, directory=tmp_path / path)
     assert same(before, state_of(model))
 
