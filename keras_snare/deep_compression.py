@@ -35,7 +35,7 @@ _JUDGED = (
 
 
 def deep_compress(
-    model,
+    model: keras.Model,
     path: str | os.PathLike[str],
     data: Any = None,
     *,
@@ -116,12 +116,12 @@ class _ChecksPassedError(Exception):
 class _EndsBeforeTraining(keras.callbacks.Callback):
     """Stands behind the callbacks whose checks are wanted."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         raise _ChecksPassedError
 
 
 def _check_second(
-    model, data: Any, epochs: int, fit: dict[str, Any], cluster: ClusterCallback
+    model: keras.Model, data: Any, epochs: int, fit: dict[str, Any], cluster: ClusterCallback
 ) -> None:
     """Begins the second training, and ends it before its first step.
 
@@ -142,7 +142,7 @@ def _others(fit: dict[str, Any]) -> list[Any]:
     return list(others) if isinstance(others, (list, tuple)) else [others]
 
 
-def _train(model, data: Any, epochs: int, fit: dict[str, Any], *own: Any) -> None:
+def _train(model: keras.Model, data: Any, epochs: int, fit: dict[str, Any], *own: Any) -> None:
     arguments = {**fit, "epochs": epochs, "callbacks": [*own, *_others(fit)]}
     model.fit(*(data if isinstance(data, (tuple, list)) else (data,)), **arguments)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: str | os.PathLike, *content: Any) -> None:
+def write_whole(path: str | os.PathLike[str], *content: Any) -> None:
     """Writes a file under another name, then renames it, so that no crash leaves half of it.
 
     Args:

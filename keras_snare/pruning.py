@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_snare.arguments import check_count, check_flag, is_number
 from keras_snare.criteria import (
     Criterion,
@@ -18,7 +20,7 @@ from keras_snare.surgery import check_compensation, plan_for, remove, width_chan
 
 
 def prune(
-    model,
+    model: keras.Model,
     amount: float,
     *,
     criterion: str | Criterion = "l1_in",

@@ -55,7 +55,7 @@ class PrunePlan:
 
     keep: Mapping[str, tuple[int, ...]]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.keep, Mapping):
             raise InvalidPlanError(
                 "A plan is a mapping from layer names to the unit indices to keep. "

@@ -21,7 +21,7 @@ class Registry(Generic[Entry]):
     True
     """
 
-    def __init__(self, family: str):
+    def __init__(self, family: str) -> None:
         self.family = family
         self._entries: dict[str, Entry] = {}
 

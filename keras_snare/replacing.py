@@ -13,7 +13,7 @@ class Replacement:
         make: called with the method; returns what stands in for it.
     """
 
-    def __init__(self, holder: Any, name: str, make: Callable[[Callable], Callable]):
+    def __init__(self, holder: Any, name: str, make: Callable[[Callable], Callable]) -> None:
         self.holder = holder
         self.name = name
         self._before = vars(holder).get(name)

@@ -10,24 +10,24 @@ from keras_snare.errors import UnsupportedModelError
 _SUITABLE = "tf.distribute.MirroredStrategy or OneDeviceStrategy"
 
 
-def strategy_of(model) -> Any:
+def strategy_of(model: keras.Model) -> Any:
     """Returns the strategy of a model, which may be TensorFlow's default; None elsewhere."""
     return getattr(model, "distribute_strategy", None)
 
 
-def num_replicas(model) -> int:
+def num_replicas(model: keras.Model) -> int:
     """Returns how many replicas train a model."""
     strategy = strategy_of(model)
     return 1 if strategy is None else strategy.num_replicas_in_sync
 
 
-def scope_of(model) -> AbstractContextManager:
+def scope_of(model: keras.Model) -> AbstractContextManager:
     """Returns the scope in which variables of a model are made, one of each per replica."""
     strategy = strategy_of(model)
     return nullcontext() if strategy is None else strategy.scope()
 
 
-def mirrored(model, value: Any, dtype: str) -> keras.Variable:
+def mirrored(model: keras.Model, value: Any, dtype: str) -> keras.Variable:
     """Makes a variable that is not trained, to which all replicas of a model give the same values.
 
     Args:
@@ -51,7 +51,7 @@ def sum_over_replicas(values: Any) -> Any:
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
-def check_strategy(model) -> None:
+def check_strategy(model: keras.Model) -> None:
     """Checks that a model's variables are where they can be cut, and all replicas alike.
 
     Raises:
@@ -74,7 +74,7 @@ def check_strategy(model) -> None:
     )
 
 
-def check_one_replica(model, purpose: str) -> None:
+def check_one_replica(model: keras.Model, purpose: str) -> None:
     """Checks that a model is trained on one device.
 
     Args:

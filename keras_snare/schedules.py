@@ -24,7 +24,7 @@ class Schedule(ABC):
 
     once = False
 
-    def __init__(self, initial: float = 0.0):
+    def __init__(self, initial: float = 0.0) -> None:
         if not isinstance(initial, (int, float)) or not 0 <= initial < 1:
             raise ValueError(
                 "`initial` is the sparsity that a schedule begins with, 0 or more and below 1. "
@@ -63,7 +63,7 @@ class OneShot(Schedule):
 
     once = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
 
     def between(self, progress: float, final: float) -> float:
@@ -73,7 +73,7 @@ class OneShot(Schedule):
 class Constant(Schedule):
     """All at the first update; at the later ones it is chosen anew what is pruned."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
 
     def between(self, progress: float, final: float) -> float:
@@ -81,7 +81,11 @@ class Constant(Schedule):
 
 
 class Linear(Schedule):
-    """The same amount at every update."""
+    """The same amount at every update.
+
+    Args:
+        initial: float, sparsity at the first update.
+    """
 
     def between(self, progress: float, final: float) -> float:
         return self.initial + (final - self.initial) * progress
@@ -95,7 +99,7 @@ class Polynomial(Schedule):
         power: float, 1 or more; 3 is the cubic schedule of Zhu and Gupta.
     """
 
-    def __init__(self, initial: float = 0.0, power: float = 3.0):
+    def __init__(self, initial: float = 0.0, power: float = 3.0) -> None:
         super().__init__(initial)
         if not isinstance(power, (int, float)) or power < 1:
             raise ValueError(f"`power` is a number, 1 or more. Received: power={power!r}")
@@ -106,14 +110,22 @@ class Polynomial(Schedule):
 
 
 class Cosine(Schedule):
-    """Slowly at both ends, by half a wave of the cosine."""
+    """Slowly at both ends, by half a wave of the cosine.
+
+    Args:
+        initial: float, sparsity at the first update.
+    """
 
     def between(self, progress: float, final: float) -> float:
         return final + (self.initial - final) * (1 + cos(pi * progress)) / 2
 
 
 class Exponential(Schedule):
-    """The same share of what is left at every update, as in SynFlow and in lottery tickets."""
+    """The same share of what is left at every update, as in SynFlow and in lottery tickets.
+
+    Args:
+        initial: float, sparsity at the first update.
+    """
 
     def between(self, progress: float, final: float) -> float:
         return 1 - (1 - self.initial) ** (1 - progress) * (1 - final) ** progress

@@ -5,6 +5,8 @@ It stands around `optimizer.apply`, which every training step calls, a user's ow
 
 from typing import Any
 
+import keras
+
 from keras_snare.errors import UnsupportedModelError
 
 
@@ -31,7 +33,7 @@ class StepHook:
         """Called when the weights are updated."""
 
 
-def attach(model, hook: StepHook) -> None:
+def attach(model: keras.Model, hook: StepHook) -> None:
     """Puts a hook into a model's training step, which has to be compiled after this."""
     optimizer = model.optimizer
     if not isinstance(optimizer.apply, _Apply):
@@ -41,7 +43,7 @@ def attach(model, hook: StepHook) -> None:
     hook.optimizer = optimizer
 
 
-def check_called(model, what: str) -> None:
+def check_called(model: keras.Model, what: str) -> None:
     """Checks that the training step, of which there was one, goes through the hooks.
 
     Args:
@@ -60,7 +62,7 @@ def check_called(model, what: str) -> None:
         )
 
 
-def detach(model, hook: StepHook) -> None:
+def detach(model: keras.Model, hook: StepHook) -> None:
     """Takes a hook out, and drops the compiled step that still holds it."""
     optimizer, hook.optimizer = hook.optimizer, None
     applying = getattr(optimizer, "apply", None)
@@ -84,7 +86,7 @@ class _Apply:
         own: the same, where it is an attribute of the optimizer itself, or None.
     """
 
-    def __init__(self, model, apply: Any, own: Any):
+    def __init__(self, model: keras.Model, apply: Any, own: Any) -> None:
         self.model = model
         self.apply = apply
         self.own = own

@@ -15,7 +15,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Lowest first. A part may import from its own level and from those before it.
 LEVELS = (
-    {"arguments", "errors", "files", "records", "replacing", "replicas", "_optional"},
+    {"_optional", "arguments", "deprecation", "errors", "files", "records"}
+    | {"replacing", "replicas"},
     {"registry", "step_hooks", "graph", "layers", "report"},
     {"schedules", "criteria", "surgery", "masking", "policy", "factorize", "quantize"},
     {"clustering", "distillation"},

@@ -14,7 +14,7 @@ from keras_snare.surgery.optimizers import optimizers_of
 _EARLY = (*WRITERS, keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
 
-def check_beside_search(model, monitor: str, fit: RunningFit | None) -> None:
+def check_beside_search(model: keras.Model, monitor: str, fit: RunningFit | None) -> None:
     """Checks averages of weights, of the optimizer or another callback of the running `fit`.
 
     Raises:
@@ -94,7 +94,9 @@ class ActingOrder:
         figures: returns what is known of the network before the verdict.
     """
 
-    def __init__(self, callbacks: Any, search: Any, figures: Callable[[], dict[str, float]]):
+    def __init__(
+        self, callbacks: Any, search: Any, figures: Callable[[], dict[str, float]]
+    ) -> None:
         self._list = callbacks
         if callbacks is None:
             return
@@ -114,10 +116,10 @@ class ActingOrder:
 class _Figures(keras.callbacks.Callback):
     """Puts figures into the logs of every epoch."""
 
-    def __init__(self, figures: Callable[[], dict[str, float]]):
+    def __init__(self, figures: Callable[[], dict[str, float]]) -> None:
         super().__init__()
         self._figures = figures
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs.update(self._figures())

@@ -17,7 +17,7 @@ class Calendar:
 
     def __init__(
         self, begin: int, end: int, frequency: int = 1, steps: int | None = None, once: bool = False
-    ):
+    ) -> None:
         self.begin = begin
         self.end = max(begin, end)
         self.frequency = frequency

@@ -2,13 +2,15 @@
 
 import warnings
 
+import keras
+
 from keras_snare.callbacks.running_fit import RunningFit
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.replicas import check_strategy
 from keras_snare.search import Objective, check_metric
 
 
-def check_run(model, objective: Objective, fit: RunningFit | None) -> None:
+def check_run(model: keras.Model, objective: Objective, fit: RunningFit | None) -> None:
     """Checks the model, the monitor and the validation data when `fit` begins.
 
     Raises:
@@ -30,7 +32,7 @@ def check_run(model, objective: Objective, fit: RunningFit | None) -> None:
         )
 
 
-def check_monitor(model, monitor: str, fit: RunningFit | None) -> None:
+def check_monitor(model: keras.Model, monitor: str, fit: RunningFit | None) -> None:
     """Checks that a metric will be in the logs, as far as that is known.
 
     Raises:

@@ -62,7 +62,7 @@ class ClusterCallback(keras.callbacks.Callback):
         Quantization and Huffman Coding", ICLR 2016.
     """
 
-    def __init__(self, clusters: int = 16, *, start_epoch: int = 0, layers: Any = None):
+    def __init__(self, clusters: int = 16, *, start_epoch: int = 0, layers: Any = None) -> None:
         super().__init__()
         check_clusters(clusters)
         check_layers(layers)
@@ -80,14 +80,14 @@ class ClusterCallback(keras.callbacks.Callback):
     def __repr__(self) -> str:
         return described(self, "clusters")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._tidy_up()
         fit = running_fit(self.model)
         self._check(fit)
         self.codebooks = None
         self._guard = Guard(self.model, fit.callbacks if fit else None, self._tidy_up)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._step is None and epoch >= self.start_epoch:
             found = cluster_weights(self.model, self.clusters, layers=self.layers)
             kernels = kernels_of(self.model, self.layers)
@@ -97,13 +97,13 @@ class ClusterCallback(keras.callbacks.Callback):
         if self._guard is not None:
             self._guard.watch_model()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._step is not None:
             step_hooks.check_called(self.model, "ClusterCallback")
         if logs is not None:
             logs["clustered"] = float(self._step is not None)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._step is not None:
             # Averages over the weights of epochs before may have been put in.
             self.codebooks = self._step.end()

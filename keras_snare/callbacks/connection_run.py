@@ -22,7 +22,7 @@ class ConnectionRun(MaskRun):
         begin_with: masks to begin with, or None.
     """
 
-    def __init__(self, settings: Any, fit: RunningFit | None, begin_with: Masks | None):
+    def __init__(self, settings: Any, fit: RunningFit | None, begin_with: Masks | None) -> None:
         self.pruner = ConnectionPruner(
             settings.model,
             get_connection_criterion(settings.criterion),

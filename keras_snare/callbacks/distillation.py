@@ -109,7 +109,7 @@ class DistillationCallback(keras.callbacks.Callback):
         projection: str = "learned",
         start_epoch: int = 0,
         seed: int = 0,
-    ):
+    ) -> None:
         super().__init__()
         self.teacher = teacher
         self.temperature = temperature
@@ -131,22 +131,22 @@ class DistillationCallback(keras.callbacks.Callback):
     def __repr__(self) -> str:
         return described(self, "teacher")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.tidy_up()
         self._run = DistillationRun(self)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_begins(epoch)
 
     def on_search_begin(self, uncut: bool) -> None:
         """Called by a `SnareCallback` in the same `fit` before its first cut."""
         self._running().search_begins(uncut)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_ended(epoch + 1, {} if logs is None else logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._running().tidy_up()
         self._run = None
 

@@ -31,7 +31,7 @@ class DistillationRun:
         SnareError, ValueError: when the model or the teacher do not suit; nothing has changed then.
     """
 
-    def __init__(self, settings: Any):
+    def __init__(self, settings: Any) -> None:
         self.settings = settings
         self.model = model = settings.model
         self._step: DistilledStep | None = None
@@ -166,7 +166,7 @@ def _check_alone(settings: Any, callbacks: list[Any]) -> None:
         )
 
 
-def _check_model(model) -> None:
+def _check_model(model: keras.Model) -> None:
     if keras.backend.backend() != "tensorflow":
         raise UnsupportedModelError(
             "Distillation runs in the training step of the TensorFlow backend. Received: "

@@ -19,7 +19,9 @@ class FirstBatches:
         show: called once with a list of batches.
     """
 
-    def __init__(self, function: Callable, steps: int, count: int, show: Callable[[list], None]):
+    def __init__(
+        self, function: Callable, steps: int, count: int, show: Callable[[list], None]
+    ) -> None:
         self.function = function
         self._steps = steps
         self._count = max(count, steps)

@@ -1,6 +1,7 @@
 """`HoldMasksCallback`: trains a sparse network that stays as sparse."""
 
 import os
+from typing import Any
 
 from keras_snare.callbacks.mask_run import MaskRun, check_fit, loaded
 from keras_snare.callbacks.pruning import PruningCallback
@@ -36,7 +37,7 @@ class HoldMasksCallback(PruningCallback):
 
     main_argument = "masks"
 
-    def __init__(self, masks: Masks | str | os.PathLike):
+    def __init__(self, masks: Masks | str | os.PathLike[str]) -> None:
         super().__init__()
         found = loaded(masks)
         if found is None:
@@ -44,7 +45,7 @@ class HoldMasksCallback(PruningCallback):
         self.masks = found
         self._run: MaskRun | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.tidy_up()
         fit = check_fit(self, 0)
@@ -52,18 +53,18 @@ class HoldMasksCallback(PruningCallback):
         self._run = MaskRun(self, MaskedStep(self.model, kernels), fit)
         self._begun = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         run = self._running()
         run.epoch_begins()
         if not self._begun:
             self._begun = True
             run.step.set(self.masks)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs.update(self._running().logs())
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._running().end()
 
     def _running(self) -> MaskRun:

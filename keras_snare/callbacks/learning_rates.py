@@ -21,7 +21,7 @@ class LearningRates:
         position: turns an epoch of `fit` into one of the training.
     """
 
-    def __init__(self, callbacks: list[Any], position: Callable[[int], int]):
+    def __init__(self, callbacks: list[Any], position: Callable[[int], int]) -> None:
         kinds = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
         self._schedulers, self._plateaus = (
             [one for one in callbacks if isinstance(one, kind)] for kind in kinds

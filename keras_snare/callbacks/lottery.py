@@ -114,8 +114,8 @@ class LotteryTicketCallback(PruningCallback):
         seed: int = 0,
         monitor: str | None = None,
         mode: str = "auto",
-        directory: str | os.PathLike | None = None,
-    ):
+        directory: str | os.PathLike[str] | None = None,
+    ) -> None:
         super().__init__()
         self.rounds = rounds
         self.fraction = fraction
@@ -154,7 +154,7 @@ class LotteryTicketCallback(PruningCallback):
         """The figures of the last run."""
         return self._last.report if self._last is not None else None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._last is not None:
             self._last.tidy_up()
         fit = running_fit(self.model)
@@ -165,16 +165,16 @@ class LotteryTicketCallback(PruningCallback):
             StoredTickets.check(self.directory, self.tickets)
         self._last = LotteryRun(self, fit, rounds)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_begins(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_ended({} if logs is None else logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._running().end()
 
-    def _step_ended(self, batch, logs=None):
+    def _step_ended(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # Steps that are compiled together may be more than the last ones of an epoch.
         self._running().steps_done(min(batch + 1, self.params["steps"]))
 

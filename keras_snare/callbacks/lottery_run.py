@@ -39,7 +39,7 @@ class LotteryRun:
         report: `LotteryReport`.
     """
 
-    def __init__(self, settings: Any, fit: RunningFit | None, rounds: Rounds):
+    def __init__(self, settings: Any, fit: RunningFit | None, rounds: Rounds) -> None:
         self.settings = settings
         self.model = settings.model
         self.rounds = rounds
@@ -142,7 +142,7 @@ class LotteryRun:
     def _before_all(self, begin: Callable) -> Callable:
         """All callbacks shall find the round begun, wherever in the list this one stands."""
 
-        def on_epoch_begin(epoch, logs=None):
+        def on_epoch_begin(epoch: int, logs: dict[str, Any] | None = None) -> None:
             try:
                 self.epoch_begins(epoch)
             except BaseException:

@@ -95,10 +95,10 @@ class MagnitudePruneCallback(SparsityCallback):
         regrowth: str | Regrowth | None = None,
         layers: Any = None,
         scoring_data: Any = None,
-        initial_masks: Masks | str | os.PathLike | None = None,
+        initial_masks: Masks | str | os.PathLike[str] | None = None,
         structured: bool = False,
         remove_dead: bool = False,
-    ):
+    ) -> None:
         super().__init__()
         self.sparsity = sparsity
         self.schedule = schedule
@@ -123,7 +123,7 @@ class MagnitudePruneCallback(SparsityCallback):
             # Keras waits for the figures of every step if a callback has this hook.
             self.on_train_batch_end = self._step_ended
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._tidy_up()
         begin, once = self.begin_epoch, self._schedule.once
         last = last_update(begin, self.end_epoch, self.params.get("epochs") or 1, once)
@@ -136,12 +136,12 @@ class MagnitudePruneCallback(SparsityCallback):
         else:
             self._begin(ConnectionRun(self, fit, self._begin_with))
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
         self._running().epoch_begins()
         self._update(self._calendar.at_epoch(epoch))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         last = self._calendar.end
         super().on_train_end(logs)
         if self._epoch < 0 or self._calendar.done or last >= (self.params.get("epochs") or 1):
@@ -161,7 +161,7 @@ class MagnitudePruneCallback(SparsityCallback):
             f"{why}: the sparsity asked for is not reached. {cure}", UserWarning, stacklevel=2
         )
 
-    def _step_ended(self, batch, logs=None):
+    def _step_ended(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # Steps that are compiled together may be more than the last ones of an epoch.
         done = min(batch + 1, self.params["steps"])
         self._update(self._calendar.after_step(self._epoch, done))

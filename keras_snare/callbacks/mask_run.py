@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
 from keras_snare import step_hooks
 from keras_snare.callbacks.beside_units import check_beside_units
 from keras_snare.callbacks.early_stopping import check_early_stopping, restores_weights
@@ -34,7 +36,7 @@ class MaskRun:
         step: MaskedStep,
         fit: RunningFit | None,
         afterwards: Callable[[], None] = lambda: None,
-    ):
+    ) -> None:
         self.model = callback.model
         self.step = step
         self._afterwards = afterwards
@@ -158,7 +160,7 @@ def check_fit(callback: PruningCallback, last: int, labelled: bool = True) -> Ru
     return fit
 
 
-def _check_data(model, data: Any, labelled: bool) -> None:
+def _check_data(model: keras.Model, data: Any, labelled: bool) -> None:
     if data is None:
         return
     try:

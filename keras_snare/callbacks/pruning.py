@@ -27,17 +27,17 @@ class SparsityCallback(PruningCallback):
         report: `PruneReport` of what was removed for real, or None.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.masks: Masks | None = None
         self.report: PruneReport | None = None
         self._run: Any = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs.update(self._running().logs())
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         run, self._run = self._running(), None
         self.masks, self.report = run.end()
 

@@ -107,7 +107,7 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
         *,
         epochs: int | None = None,
         optimizer: Any = None,
-        path: str | os.PathLike | None = "model.tflite",
+        path: str | os.PathLike[str] | None = "model.tflite",
         layers: Any = None,
         scheme: Any = "default",
         configs: dict[str, Any] | None = None,
@@ -115,7 +115,7 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
         input_type: str = "int8",
         output_type: str = "int8",
         engine: str = "tfmot",
-    ):
+    ) -> None:
         super().__init__()
         self.start_epoch = start_epoch
         self.epochs = epochs
@@ -136,25 +136,25 @@ class QuantizeAwareCallback(keras.callbacks.Callback):
     def __repr__(self) -> str:
         return described(self, "start_epoch")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.tidy_up()
         self.quantized_model = None
         self._run = QuantizeRun(self)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_begins(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_ended(epoch, {} if logs is None else logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         run, self._run = self._running(), None
         self.quantized_model, self._batches = run.end()
         if self.quantized_model is not None and self.path is not None:
             self.export(self.path)
 
-    def export(self, path: str | os.PathLike) -> None:
+    def export(self, path: str | os.PathLike[str]) -> None:
         """Writes the file once more, such as to another place, after `fit`.
 
         Args:

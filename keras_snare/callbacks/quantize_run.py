@@ -38,7 +38,7 @@ class QuantizeRun:
         SnareError, ValueError, ImportError: when something does not suit; nothing has changed then.
     """
 
-    def __init__(self, settings: Any):
+    def __init__(self, settings: Any) -> None:
         self.settings = settings
         self.model = model = settings.model
         fit = running_fit(model)
@@ -161,7 +161,7 @@ class QuantizeRun:
     def _before_first_step(self, hook: Any) -> Any:
         """Other callbacks may have the step made anew as an epoch begins, so this comes last."""
 
-        def on_train_batch_begin(batch, logs=None):
+        def on_train_batch_begin(batch: int, logs: dict[str, Any] | None = None) -> None:
             if not self._batches and self._aware is not None:
                 self._stand_before_steps()
             return hook(batch, logs)
@@ -188,7 +188,7 @@ class QuantizeRun:
         aware.calibrate(self._batches)
 
 
-def _checksum(model) -> int:
+def _checksum(model: keras.Model) -> int:
     """Tells whether weights are still the same, without a copy of them."""
     found = 0
     for one in model.weights:

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import keras
+
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.factorize.pairs import Pair, pairs_of
 from keras_snare.factorize.turning import turn
@@ -26,7 +28,7 @@ class RankCuts:
         ValueError: when `layers` mean none of them.
     """
 
-    def __init__(self, model, layers: Any):
+    def __init__(self, model: keras.Model, layers: Any) -> None:
         self.model = model
         pairs = list(pairs_of(channel_groups(model)).values())
         if not pairs:

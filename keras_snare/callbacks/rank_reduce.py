@@ -86,11 +86,11 @@ class RankReduceCallback(SnareCallback):
         early_rejection: bool = True,
         round_to: int | None = None,
         stop_when_done: bool = True,
-        directory: str | os.PathLike | None = None,
+        directory: str | os.PathLike[str] | None = None,
         directory_limit: float | None = None,
-        log_dir: str | os.PathLike | None = None,
+        log_dir: str | os.PathLike[str] | None = None,
         verbose: int | str = "auto",
-    ):
+    ) -> None:
         super().__init__(
             eps,
             monitor=monitor,

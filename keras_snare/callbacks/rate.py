@@ -91,8 +91,8 @@ class RateCallback(keras.callbacks.Callback):
         start_epoch: int = 0,
         layers: Any = None,
         grids: Mapping[str, tuple[int, ...]] | None = None,
-        path: str | os.PathLike | None = None,
-    ):
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
         super().__init__()
         self.rate = rate
         self.start_epoch = start_epoch
@@ -107,20 +107,20 @@ class RateCallback(keras.callbacks.Callback):
     def __repr__(self) -> str:
         return described(self, "rate")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.tidy_up()
         before = self.codings or {}
         self._run = RateRun(self, before)
         self.codings = self.report = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_begins(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._running().epoch_ended({} if logs is None else logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         run, self._run = self._running(), None
         self.codings = run.end() or None
         if self.codings is not None and self.path is not None:

@@ -52,7 +52,7 @@ def check_file(settings: Any) -> None:
         check_packable(settings.model, settings.path)
 
 
-def check_model(model) -> None:
+def check_model(model: keras.Model) -> None:
     """Checks that a model can be trained so.
 
     Raises:

@@ -35,7 +35,7 @@ class RateRun:
         SnareError, ValueError, TypeError: when something does not suit; nothing has changed then.
     """
 
-    def __init__(self, settings: Any, codings: Mapping[str, Coding]):
+    def __init__(self, settings: Any, codings: Mapping[str, Coding]) -> None:
         self.settings = settings
         self.model = settings.model
         self._codings = codings

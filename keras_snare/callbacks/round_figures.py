@@ -18,7 +18,7 @@ class RoundFigures:
         loss: str, name of the loss in the logs.
     """
 
-    def __init__(self, number: int, masks: Masks, objective: Objective, loss: str):
+    def __init__(self, number: int, masks: Masks, objective: Objective, loss: str) -> None:
         self.objective = objective
         self.loss = loss
         self._given = {"round": number, "sparsity": masks.sparsity, "kept": masks.kept}

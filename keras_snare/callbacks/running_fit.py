@@ -35,7 +35,7 @@ class RunningFit:
         given = getattr(self.callbacks, "callbacks", self.callbacks)
         return list(given) if isinstance(given, (list, tuple)) else [given]
 
-    def evaluate(self, model) -> dict[str, float] | None:
+    def evaluate(self, model: keras.Model) -> dict[str, float] | None:
         """Evaluates the model before the first epoch.
 
         Returns the figures, or None where the data could be read only once, since `fit` needs
@@ -56,7 +56,7 @@ class RunningFit:
         )
 
 
-def running_fit(model) -> RunningFit | None:
+def running_fit(model: keras.Model) -> RunningFit | None:
     """Finds the `fit` of `model` among the calls under way; None when there is none.
 
     Keras tells a callback neither the validation data nor the other callbacks, and both decide
@@ -98,7 +98,7 @@ class EvaluateAgain:
         fit: the running `fit`, which tells how to evaluate before it did so itself.
     """
 
-    def __init__(self, model, metric: str, fit: RunningFit | None):
+    def __init__(self, model: keras.Model, metric: str, fit: RunningFit | None) -> None:
         self.model = model
         self.metric = metric
         self.fit = fit
@@ -110,7 +110,7 @@ class EvaluateAgain:
         """Starts to watch."""
         evaluate = self.model.evaluate
 
-        def remembered(*args, **kwargs):
+        def remembered(*args: Any, **kwargs: Any):
             if _is_of_fit(kwargs.get("callbacks")):
                 self._arguments = (args, kwargs)
             return evaluate(*args, **kwargs)
@@ -160,7 +160,7 @@ class Guard:
         tidy_up: called without arguments; the exception goes on afterwards.
     """
 
-    def __init__(self, model, callbacks: Any, tidy_up: Callable[[], None]):
+    def __init__(self, model: keras.Model, callbacks: Any, tidy_up: Callable[[], None]) -> None:
         self.tidy_up = tidy_up
         found = getattr(callbacks, "keras_snare_watch", None)
         self._watch = _Watch(model, callbacks) if found is None else found
@@ -185,7 +185,7 @@ class Guard:
 class _Watch:
     """What the guards of one `fit` watch."""
 
-    def __init__(self, model, callbacks: Any):
+    def __init__(self, model: keras.Model, callbacks: Any) -> None:
         self.model = model
         self.callbacks = callbacks
         self.guards: list[Guard] = []
@@ -247,12 +247,12 @@ class _Guarded:
 
     def __init__(
         self, function: Callable, watch: _Watch, when: Callable[[dict], bool] | None = None
-    ):
+    ) -> None:
         self.function = function
         self.watch = watch
         self.when = when
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any):
         try:
             return self.function(*args, **kwargs)
         except BaseException as error:

@@ -20,7 +20,7 @@ class ScoredRun(ABC):
         groups: `ChannelGroups` of the model as it is.
     """
 
-    def __init__(self, settings: Any, criterion: Any):
+    def __init__(self, settings: Any, criterion: Any) -> None:
         self.model = settings.model
         self.settings = settings
         self.groups = channel_groups(self.model)

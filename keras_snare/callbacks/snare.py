@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+import keras
+
 from keras_snare.callbacks.beside_search import check_kept
 from keras_snare.callbacks.pruning import PruningCallback
 from keras_snare.callbacks.running_fit import running_fit
@@ -125,11 +127,11 @@ class SnareCallback(PruningCallback):
         prune_inputs: bool = False,
         round_to: int | None = None,
         stop_when_done: bool = True,
-        directory: str | os.PathLike | None = None,
+        directory: str | os.PathLike[str] | None = None,
         directory_limit: float | None = None,
-        log_dir: str | os.PathLike | None = None,
+        log_dir: str | os.PathLike[str] | None = None,
         verbose: int | str = "auto",
-    ):
+    ) -> None:
         super().__init__()
         self.eps = eps
         self.monitor = monitor
@@ -163,28 +165,28 @@ class SnareCallback(PruningCallback):
         self._run: SnareRun | None = None
         self._last_logs: dict[str, float] = {}
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         check_kept(running_fit(model))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.tidy_up()
         self._run = self._new_run()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.epoch_begins()
             self.report = self._run.report
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
         if self._run is not None:
             self._run.fit_epoch_ended(epoch + 1, logs)
         else:
             logs.update(self._last_logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.training_ended()
             self.report, self._run = self._run.report, None

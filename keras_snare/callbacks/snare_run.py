@@ -32,7 +32,7 @@ class SnareRun(SearchRun):
         objective: Objective,
         criterion: Criterion,
         ranks: type[RankCuts] | None = None,
-    ):
+    ) -> None:
         model, fit = settings.model, running_fit(settings.model)
         callbacks: list[Any] = fit.callbacks.callbacks if fit else []
         check_alone(settings, callbacks)

@@ -89,7 +89,7 @@ class SpectralPruneCallback(PruningCallback):
         regrowth: str | Regrowth | None = None,
         layers: Any = None,
         scoring_data: Any = None,
-    ):
+    ) -> None:
         super().__init__()
         self.coefficients = coefficients
         self.schedule = schedule
@@ -105,7 +105,7 @@ class SpectralPruneCallback(PruningCallback):
         self._run: SpectralRun | None = None
         check_spectral(self, self._schedule)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._run is not None:
             self._run.tidy_up()
         check_backend()
@@ -124,7 +124,7 @@ class SpectralPruneCallback(PruningCallback):
         self._epoch = -1  # None has begun.
         self._run, self.frequencies = run, None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
         run = self._running()
         run.epoch_begins()
@@ -132,11 +132,11 @@ class SpectralPruneCallback(PruningCallback):
         if progress is not None and not run.update(progress):
             self._calendar.again()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs.update(self._running().logs())
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.frequencies = self._running().end()
         self._run = None
         last = self._calendar.end

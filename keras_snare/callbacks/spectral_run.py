@@ -32,7 +32,7 @@ class SpectralRun(ScoredRun):
         ValueError: when no layer in a basis of cosines is meant, or one cannot have so many.
     """
 
-    def __init__(self, settings: Any, fit: RunningFit | None, schedule: Schedule):
+    def __init__(self, settings: Any, fit: RunningFit | None, schedule: Schedule) -> None:
         super().__init__(settings, settings.criterion)
         self._schedule = schedule
         self._regrowth = get_regrowth(settings.regrowth)

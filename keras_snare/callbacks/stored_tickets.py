@@ -24,7 +24,7 @@ class StoredTickets(Sequence[Ticket]):
         SnapshotError: when it cannot be made or emptied.
     """
 
-    def __init__(self, directory: str | os.PathLike):
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
         self._paths: list[Path] = []
         try:
@@ -38,7 +38,7 @@ class StoredTickets(Sequence[Ticket]):
             ) from error
 
     @staticmethod
-    def check(directory: str | os.PathLike, before: Any) -> None:
+    def check(directory: str | os.PathLike[str], before: Any) -> None:
         """Checks, before any training, that no tickets would be lost.
 
         Args:

@@ -82,10 +82,10 @@ class SynFlowCallback(SparsityCallback):
         block: tuple[int, int] | None = None,
         layers: Any = None,
         scoring_data: Any = None,
-        initial_masks: Masks | str | os.PathLike | None = None,
+        initial_masks: Masks | str | os.PathLike[str] | None = None,
         structured: bool = False,
         remove_dead: bool = False,
-    ):
+    ) -> None:
         super().__init__()
         self.sparsity = sparsity
         self.rounds = rounds
@@ -101,7 +101,7 @@ class SynFlowCallback(SparsityCallback):
         self._final = check_synflow(self)
         self._begin_with = loaded(initial_masks)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._tidy_up()
         # Weights of any epoch of this `fit` are sparse, so that they may be brought back.
         fit = check_fit(self, 0, needs_labels(self))
@@ -109,7 +109,7 @@ class SynFlowCallback(SparsityCallback):
         self._begin(UnitRun(self, fit) if structured else SynFlowRun(self, fit, self._begin_with))
         self._begun = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         run = self._running()
         run.epoch_begins()
         if not self._begun:

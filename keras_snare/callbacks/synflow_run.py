@@ -24,7 +24,7 @@ class SynFlowRun(MaskRun):
         begin_with: masks to begin with, or None.
     """
 
-    def __init__(self, settings: Any, fit: RunningFit | None, begin_with: Masks | None):
+    def __init__(self, settings: Any, fit: RunningFit | None, begin_with: Masks | None) -> None:
         self.settings = settings
         self._pattern = get_pattern(settings.pattern, settings.block)
         kernels, _ = suitable_kernels(settings.model, self._pattern, settings.layers)

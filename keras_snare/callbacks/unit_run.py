@@ -21,7 +21,7 @@ class UnitRun(ScoredRun):
         fit: the running `fit`.
     """
 
-    def __init__(self, settings: Any, fit: RunningFit | None):
+    def __init__(self, settings: Any, fit: RunningFit | None) -> None:
         super().__init__(settings, unit_criterion(settings.criterion))
         self.before = model_cost(self.groups)
         chosen = select_groups(self.groups, settings.layers)

@@ -144,7 +144,7 @@ def compress(
 class _Shown:
     """The report as its summary."""
 
-    def __init__(self, report: keras_snare.CompressionReport):
+    def __init__(self, report: keras_snare.CompressionReport) -> None:
         self.to_json = report.to_json
         self._summary = report.summary
 

@@ -14,7 +14,7 @@ from keras_snare.graph import READER
 class _Inspection:
     """The channel groups of a model, and its cost."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any) -> None:
         self.groups = channel_groups(model)
         self.cost = cost(model)
 

@@ -44,7 +44,7 @@ def report(
 class _Tables:
     """A report as a summary, and a table of the Pareto fronts."""
 
-    def __init__(self, found: CompressionReport):
+    def __init__(self, found: CompressionReport) -> None:
         self.to_json = found.to_json
         self._found = found
 

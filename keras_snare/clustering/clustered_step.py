@@ -27,7 +27,7 @@ class ClusteredStep(StepHook):
         with every other optimizer too.
     """
 
-    def __init__(self, model, kernels: list[Kernel], codebooks: Codebooks):
+    def __init__(self, model: keras.Model, kernels: list[Kernel], codebooks: Codebooks) -> None:
         self.model = model
         self.kernels = kernels
         self._parts = []

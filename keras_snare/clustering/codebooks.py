@@ -38,11 +38,11 @@ class Codebooks(Mapping[str, Codebook]):
         found: such a mapping.
     """
 
-    def __init__(self, found: Mapping[str, Codebook]):
+    def __init__(self, found: Mapping[str, Codebook]) -> None:
         self._found = dict(found)
 
     @classmethod
-    def of(cls, model, layers: Any = None) -> "Codebooks":
+    def of(cls, model: keras.Model, layers: Any = None) -> "Codebooks":
         """Returns the codebooks of a model as it is, with every value that occurs.
 
         Args:
@@ -69,7 +69,7 @@ class Codebooks(Mapping[str, Codebook]):
         return f"Codebooks({sizes})"
 
 
-def cluster_weights(model, clusters: int = 16, *, layers: Any = None) -> Codebooks:
+def cluster_weights(model: keras.Model, clusters: int = 16, *, layers: Any = None) -> Codebooks:
     """Replaces the weights of each kernel by the nearest of a few values, in place.
 
     Weights that are zero stay zero, and take one of the values. Use it on a trained model, and
@@ -117,7 +117,7 @@ def check_clusters(clusters: Any) -> None:
         raise ValueError(f"`clusters` is an integer, 2 or more. Received: clusters={clusters!r}")
 
 
-def check_finite(model, layers: Any = None) -> None:
+def check_finite(model: keras.Model, layers: Any = None) -> None:
     """Checks the weights that are to be clustered.
 
     Raises:

@@ -26,7 +26,7 @@ _MOST_CONSTANTS = 2**23
 _COMPILED = "compile_config"
 
 
-def configuration_of(model, compiled: bool) -> bytes:
+def configuration_of(model: keras.Model, compiled: bool) -> bytes:
     """Returns the configuration of a model as JSON.
 
     Args:
@@ -61,7 +61,7 @@ def configuration_of(model, compiled: bool) -> bytes:
     return text
 
 
-def twin_of(model, configuration: bytes) -> Any:
+def twin_of(model: keras.Model, configuration: bytes) -> Any:
     """Returns another model, built from the configuration of one; what `unpack` builds.
 
     Raises:
@@ -139,7 +139,7 @@ def numbers_of(state: dict[str, Any]) -> int:
 class _Counting(keras.Operation):
     """Counts the numbers of a model that is stated, where Keras runs nothing but shapes."""
 
-    def __init__(self, state: dict[str, Any]):
+    def __init__(self, state: dict[str, Any]) -> None:
         super().__init__(name="counting")
         self._state = state
         self.numbers, self.error = 0, None
@@ -168,7 +168,7 @@ def model_of(state: dict[str, Any]) -> Any:
     return model
 
 
-def variables_of(model) -> list[Any]:
+def variables_of(model: keras.Model) -> list[Any]:
     """The variables that a file holds: all but those of metrics and optimizers."""
     others = {id(one) for one in model.metrics_variables}
     return [one for one in model.variables if id(one) not in others]
@@ -182,7 +182,7 @@ def count_of(variable: Any) -> int:
     return found
 
 
-def finish(model) -> bool:
+def finish(model: keras.Model) -> bool:
     """Has layers derive what they compute with from their variables, once these are set.
 
     Returns:
@@ -194,7 +194,7 @@ def finish(model) -> bool:
     return bool(found)
 
 
-def _check_constants(model) -> None:
+def _check_constants(model: keras.Model) -> None:
     """Checks what layers make of constants that are stated; these are no variables."""
     count = sum(
         2 * count_of(one.mean)
@@ -233,7 +233,7 @@ def drawing_nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _refusing(model) -> Iterator[None]:
+def _refusing(model: keras.Model) -> Iterator[None]:
     """Says of a model that it cannot be packed."""
     try:
         yield

@@ -29,7 +29,7 @@ _CONVOLUTIONS = (
 )
 
 
-def grids_of(model, given: Mapping[str, Any]) -> dict[int, Grid]:
+def grids_of(model: keras.Model, given: Mapping[str, Any]) -> dict[int, Grid]:
     """Returns the grids of a model's kernels by the id of the variable.
 
     Args:

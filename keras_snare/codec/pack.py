@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import keras
+
 from keras_snare.arguments import check_count
 from keras_snare.codec.choosing import PlainForms
 from keras_snare.codec.coding import Coding
@@ -28,7 +30,7 @@ from keras_snare.report.packing import PackReport
 
 @drawing_nothing()
 def pack(
-    model,
+    model: keras.Model,
     path: str | os.PathLike[str],
     *,
     quality: float | None = None,

@@ -31,7 +31,9 @@ class KernelRounding:
         kept: bool array like the kernel, where it may be other than zero; None for everywhere.
     """
 
-    def __init__(self, kernel: np.ndarray, bias: Any, moments: Any, weights: Any, kept: Any):
+    def __init__(
+        self, kernel: np.ndarray, bias: Any, moments: Any, weights: Any, kept: Any
+    ) -> None:
         self._rows = kernel if bias is None else np.concatenate([kernel, bias[None]])
         self._features, self._moments, self._kept = len(kernel), moments, kept
         self._weights = weights + _LEAST_WEIGHT * np.mean(weights) + np.finfo(float).tiny

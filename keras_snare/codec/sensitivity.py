@@ -48,7 +48,7 @@ class Evidence:
     moments: dict[int, Moments]
 
 
-def evidence(model, data: Any, batch_size: int) -> Evidence:
+def evidence(model: keras.Model, data: Any, batch_size: int) -> Evidence:
     """Measures a compiled model on labelled data, in inference mode.
 
     Raises:
@@ -83,7 +83,9 @@ def evidence(model, data: Any, batch_size: int) -> Evidence:
     )
 
 
-def _curvature(model, graph: Trace, variables: list[Any]) -> Callable[..., dict[int, Any]]:
+def _curvature(
+    model: keras.Model, graph: Trace, variables: list[Any]
+) -> Callable[..., dict[int, Any]]:
     import tensorflow as tf
 
     shapes = [tuple(one.shape) for one in variables]

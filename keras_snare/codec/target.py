@@ -33,7 +33,14 @@ class Measure:
     """
 
     def __init__(
-        self, model, twin, write: Callable, data: Any, monitor: Any, mode: str, batch_size: int
+        self,
+        model: keras.Model,
+        twin,
+        write: Callable,
+        data: Any,
+        monitor: Any,
+        mode: str,
+        batch_size: int,
     ) -> None:
         _compile_as(model, twin)
         self._twin, self._write, self._data, self._batch_size = twin, write, data, batch_size
@@ -77,7 +84,7 @@ class Measure:
 
 
 @contextmanager
-def labels_that_suit(model) -> Iterator[None]:
+def labels_that_suit(model: keras.Model) -> Iterator[None]:
     """Says of data that the loss does not take them, which TensorFlow tells while it computes.
 
     Raises:
@@ -164,7 +171,7 @@ def _monitor(name: Any, figures: dict[str, Any]) -> str:
     return found
 
 
-def _compile_as(model, twin) -> None:
+def _compile_as(model: keras.Model, twin) -> None:
     """Compiles a model as another one is, by what that states."""
     reason = ""
     try:

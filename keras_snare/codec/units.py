@@ -7,7 +7,7 @@ from keras_snare.codec.writing import Variable
 from keras_snare.graph.trace import parts_of
 
 
-def units_of(model) -> dict[int, float]:
+def units_of(model: keras.Model) -> dict[int, float]:
     """Returns what errors in means and variances are measured by, by the id of the variable.
 
     A normalization divides each channel by its spread. So an error that is small beside the large

@@ -21,8 +21,8 @@ from keras_snare.report import CompareReport, ModelFigures
 
 
 def compare(
-    before,
-    after,
+    before: keras.Model,
+    after: keras.Model,
     data: Any = None,
     *,
     batch_size: int = 1,
@@ -87,7 +87,7 @@ def compare(
 class _Measured:
     """One of the models, and what was measured of it so far."""
 
-    def __init__(self, name: str, model, form: Any, flat: list[np.ndarray]):
+    def __init__(self, name: str, model: keras.Model, form: Any, flat: list[np.ndarray]) -> None:
         self.name, self.model, self.form, self.flat = name, model, form, flat
         self.cost = cost(model)
         self.bytes: dict[str, int] = {}
@@ -185,7 +185,7 @@ def _check_inputs(forms: list[Any]) -> None:
         )
 
 
-def _batch(model, form: Any, data: Any, batch_size: int) -> list[np.ndarray]:
+def _batch(model: keras.Model, form: Any, data: Any, batch_size: int) -> list[np.ndarray]:
     """One batch of inputs; examples are repeated where there are fewer."""
     known = random_batch(model) if data is None else representative_batches(form, data)[0]
     size = form.inputs[0].shape[0] or batch_size

@@ -15,7 +15,7 @@ from keras_snare.quantize.serving import Served
 Run = Callable[[], Any]
 
 
-def in_keras(model, form: Any, flat: list[np.ndarray]) -> Run:
+def in_keras(model: keras.Model, form: Any, flat: list[np.ndarray]) -> Run:
     """Returns what computes a batch as `model.predict` does.
 
     Args:

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import keras
 
 from keras_snare.codec import pack
 from keras_snare.surgery import save_model
@@ -12,7 +13,7 @@ from keras_snare.surgery import save_model
 _WEIGHTS = "model.weights.h5"
 
 
-def keras_bytes(model) -> int:
+def keras_bytes(model: keras.Model) -> int:
     """Returns the bytes of a `.keras` file without the state of the optimizer.
 
     Keras writes that state for a compiled model; who loads the model to use it does not need it.
@@ -30,7 +31,7 @@ def keras_bytes(model) -> int:
         return path.stat().st_size - weights + bare.stat().st_size
 
 
-def packed_bytes(model) -> int:
+def packed_bytes(model: keras.Model) -> int:
     """Returns the bytes of the file that `pack` writes, with every bit of the weights.
 
     Raises:

@@ -26,7 +26,7 @@ class BatchNormScaleCriterion(Criterion):
         Liu et al., "Learning Efficient Convolutional Networks through Network Slimming", ICCV 2017.
     """
 
-    def __init__(self, reduction: str = "sum"):
+    def __init__(self, reduction: str = "sum") -> None:
         self.reduction = check_reduction(reduction)
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:

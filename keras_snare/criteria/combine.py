@@ -50,7 +50,7 @@ class CombineCriterion(Criterion):
         parts: Mapping[str, float] | Iterable[Any],
         *,
         normalize: str | Normalization = "mean",
-    ):
+    ) -> None:
         self.parts = _checked(parts)
         get_normalization(normalize)
         self.normalize = normalize
@@ -65,7 +65,7 @@ class CombineCriterion(Criterion):
     def kind(self) -> str:
         return f"{type(self).__name__}({', '.join(part.kind for part, _ in self.parts)})"
 
-    def statistic(self, activations, gradients):
+    def statistic(self, activations: Any, gradients: Any) -> Any:
         found = [one.statistic(activations, gradients) for one in self.measured]
         return keras.ops.stack(found, axis=-1)
 

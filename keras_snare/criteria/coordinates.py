@@ -29,7 +29,7 @@ class Coordinates:
 
 
 def loss_slopes(
-    model, graph: Trace, weights: list[Any], inputs: list[Any], targets: Any
+    model: keras.Model, graph: Trace, weights: list[Any], inputs: list[Any], targets: Any
 ) -> list[Any]:
     """Returns the derivative of a batch's mean loss by each of the weights, in inference mode."""
     import tensorflow as tf

@@ -39,7 +39,7 @@ def check_probes(probes: Any, seed: Any, curvature: Any = "hessian") -> None:
 
 
 def diagonal_curvature(
-    model,
+    model: keras.Model,
     graph: Trace,
     variables: Iterable[Any],
     data: Any,
@@ -109,7 +109,7 @@ def diagonal_curvature(
 
 
 def derivatives(
-    model,
+    model: keras.Model,
     graph: Trace,
     coordinates: Coordinates,
     data: Any,

@@ -16,7 +16,7 @@ from keras_snare.graph import READER, ChannelGroup, ChannelGroups, Member
 
 
 def averages(
-    model,
+    model: keras.Model,
     groups: ChannelGroups,
     chosen: Iterable[ChannelGroup],
     criterion: Criterion,

@@ -26,7 +26,7 @@ class FPGMCriterion(Criterion):
         Acceleration", CVPR 2019.
     """
 
-    def __init__(self, reduction: str = "sum"):
+    def __init__(self, reduction: str = "sum") -> None:
         self.reduction = check_reduction(reduction)
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:

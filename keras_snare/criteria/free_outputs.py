@@ -29,7 +29,7 @@ class FreeOutputs:
         graph: the model's.
     """
 
-    def __init__(self, graph: Trace):
+    def __init__(self, graph: Trace) -> None:
         self._graph = graph
         self._forms = [_form(graph, at) for at, _ in enumerate(graph.outputs)]
 

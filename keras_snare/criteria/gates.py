@@ -15,7 +15,7 @@ from keras_snare.graph import PRODUCER, ChannelGroup, ChannelGroups
 
 
 def gate_statistics(
-    model,
+    model: keras.Model,
     groups: ChannelGroups,
     chosen: Iterable[ChannelGroup],
     criterion: Criterion,
@@ -50,7 +50,9 @@ def _as_example(by_channel: np.ndarray) -> Any:
     return keras.ops.convert_to_tensor(by_channel.T[None], dtype="float32")
 
 
-def _by_weights(model, groups: ChannelGroups, chosen: list[ChannelGroup], options: tuple):
+def _by_weights(
+    model: keras.Model, groups: ChannelGroups, chosen: list[ChannelGroup], options: tuple
+):
     """Yields each group and, by the weights that make its channels, the two derivatives."""
     seen = {group.name: ChannelEvidence(group) for group in chosen}
     roles = {name: evidence.role(PRODUCER) for name, evidence in seen.items()}
@@ -72,7 +74,9 @@ def _by_weights(model, groups: ChannelGroups, chosen: list[ChannelGroup], option
         yield group, *(np.concatenate(arrays, axis=1) for arrays in arranged)
 
 
-def _by_units(model, groups: ChannelGroups, chosen: list[ChannelGroup], options: tuple):
+def _by_units(
+    model: keras.Model, groups: ChannelGroups, chosen: list[ChannelGroup], options: tuple
+):
     """Yields each group and, by gates where its channels are read, the two derivatives.
 
     A gate on what a layer reads is one on the weights that read it, so that nothing has to be put

@@ -16,7 +16,7 @@ _TIED = 1e-3
 
 
 def gauss_newton(
-    model, graph: Trace, coordinates: Coordinates, probes: int | None
+    model: keras.Model, graph: Trace, coordinates: Coordinates, probes: int | None
 ) -> Callable[..., tuple[list[Any], list[Any], Any]]:
     """Returns a function of `(inputs, targets, seed, number, sample_weight=None)`, for a batch.
 
@@ -73,7 +73,7 @@ class _Draws:
         seed: two integers.
     """
 
-    def __init__(self, sizes: list[Any], probes: int | None, seed: tuple):
+    def __init__(self, sizes: list[Any], probes: int | None, seed: tuple) -> None:
         import tensorflow as tf
 
         self._sizes, self._seed = sizes, seed
@@ -94,7 +94,7 @@ class _Draws:
         return tf.split(chosen, self._sizes, num=len(self._sizes))
 
 
-def _still(model) -> keras.StatelessScope:
+def _still(model: keras.Model) -> keras.StatelessScope:
     """What layers and losses note of their calls does not stay with the model."""
     return keras.StatelessScope([(variable, variable.value) for variable in model.variables])
 

@@ -17,7 +17,7 @@ class Taps:
         mark: applied to each tapped value; the call reads what it returns.
     """
 
-    def __init__(self, chosen: set[tuple[int, int | None]], mark=lambda value: value):
+    def __init__(self, chosen: set[tuple[int, int | None]], mark=lambda value: value) -> None:
         self.chosen = chosen
         self.mark = mark
         self.values: dict[tuple[int, int | None], Any] = {}
@@ -45,7 +45,12 @@ def only_tensorflow(what: str) -> None:
 
 
 def gradients_by_taps(
-    model, graph: Trace, chosen: set, inputs: list[Any], targets: Any, weights: list[Any]
+    model: keras.Model,
+    graph: Trace,
+    chosen: set,
+    inputs: list[Any],
+    targets: Any,
+    weights: list[Any],
 ) -> tuple[Taps, dict[Any, Any]]:
     """Runs a batch and differentiates its mean loss by what the chosen calls read, and by weights.
 

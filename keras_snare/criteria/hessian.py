@@ -35,7 +35,7 @@ class HessianCriterion(Criterion):
 
     needs = "curvature"
 
-    def __init__(self, probes: int | None = 64, seed: int = 0):
+    def __init__(self, probes: int | None = 64, seed: int = 0) -> None:
         check_probes(probes, seed)
         self.probes = None if probes is None else int(probes)
         self.seed = int(seed)

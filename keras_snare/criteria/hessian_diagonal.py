@@ -4,12 +4,14 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import keras
+
 from keras_snare.criteria.coordinates import Coordinates, loss_slopes
 from keras_snare.graph import Trace
 
 
 def hessian_diagonal(
-    model, graph: Trace, coordinates: Coordinates, probes: int | None
+    model: keras.Model, graph: Trace, coordinates: Coordinates, probes: int | None
 ) -> Callable[..., tuple[list[Any], list[Any], Any]]:
     """Returns a function of `(inputs, targets, seed, number)`, for a batch.
 

@@ -52,6 +52,14 @@ def register_criterion(name: str, criterion: type[Criterion]) -> None:
         TypeError: when `criterion` is not a subclass of `Criterion`, or cannot be made without
             arguments.
         ValueError: when the name is taken.
+
+    Example:
+
+    >>> class LargestWeight(keras_snare.Criterion):
+    ...     def score(self, channels):
+    ...         return sum(abs(one).max(axis=1) for one in channels.weights("producer"))
+    >>> keras_snare.register_criterion("largest_weight", LargestWeight)
+    >>> keras_snare.prune(model, 0.5, criterion="largest_weight")
     """
     if not isinstance(criterion, type) or not issubclass(criterion, Criterion):
         raise TypeError(

@@ -24,7 +24,7 @@ class L1BothCriterion(Criterion):
         Viehmann, master thesis, KIT 2020 (value-based criterion 3).
     """
 
-    def __init__(self, reduction: str = "sum"):
+    def __init__(self, reduction: str = "sum") -> None:
         self.reduction = check_reduction(reduction)
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:

@@ -25,7 +25,7 @@ class L1InCriterion(Criterion):
         Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017.
     """
 
-    def __init__(self, reduction: str = "sum"):
+    def __init__(self, reduction: str = "sum") -> None:
         self.reduction = check_reduction(reduction)
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:

@@ -26,7 +26,7 @@ class L1OutCriterion(Criterion):
         Viehmann, master thesis, KIT 2020 (value-based criterion 2).
     """
 
-    def __init__(self, reduction: str = "sum"):
+    def __init__(self, reduction: str = "sum") -> None:
         self.reduction = check_reduction(reduction)
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:

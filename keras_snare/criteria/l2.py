@@ -25,7 +25,7 @@ class L2Criterion(Criterion):
         2018.
     """
 
-    def __init__(self, reduction: str = "norm"):
+    def __init__(self, reduction: str = "norm") -> None:
         self.reduction = check_reduction(reduction)
 
     def score(self, channels: ChannelEvidence) -> np.ndarray:

@@ -41,7 +41,7 @@ class LiveStatistics(StepHook):
         criterion: one whose `live` is true.
     """
 
-    def __init__(self, model, criterion: Criterion):
+    def __init__(self, model: keras.Model, criterion: Criterion) -> None:
         self.model = model
         self.criterion = criterion
         self.totals: Totals | None = None

@@ -10,7 +10,7 @@ _SUMS = ("sum", "none", None)
 
 
 def mean_loss(
-    model,
+    model: keras.Model,
     targets: Any,
     outputs: Any,
     *,
@@ -43,7 +43,7 @@ def mean_loss(
     return ops.sum(loss) / ops.cast(ops.shape(keras.tree.flatten(outputs)[0])[0], loss.dtype)
 
 
-def _is_sum(model) -> bool:
+def _is_sum(model: keras.Model) -> bool:
     given = [one for one in keras.tree.flatten(model.loss) if one is not None]
     sums = [isinstance(one, keras.losses.Loss) and one.reduction in _SUMS for one in given]
     if any(sums) and not all(sums):

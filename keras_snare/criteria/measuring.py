@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.criteria.base import Criterion
@@ -13,7 +14,7 @@ from keras_snare.graph import ChannelGroup, ChannelGroups
 
 
 def statistics(
-    model,
+    model: keras.Model,
     groups: ChannelGroups,
     chosen: Iterable[ChannelGroup],
     criterion: Criterion,

@@ -49,7 +49,7 @@ class OBDCriterion(Criterion):
         probes: int | None = 64,
         seed: int = 0,
         curvature: Literal["hessian", "gauss_newton"] = "gauss_newton",
-    ):
+    ) -> None:
         check_probes(probes, seed, curvature)
         self.curvature = curvature
         self.probes = None if probes is None else int(probes)

@@ -28,7 +28,7 @@ class OutputCurvature:
             are taken for zeros then.
     """
 
-    def __init__(self, loss: Callable, free: list[Any]):
+    def __init__(self, loss: Callable, free: list[Any]) -> None:
         import tensorflow as tf
 
         zero = tf.UnconnectedGradients.ZERO
@@ -76,7 +76,7 @@ class _Part:
         rows: the free numbers.
     """
 
-    def __init__(self, product: Callable, rows: Any):
+    def __init__(self, product: Callable, rows: Any) -> None:
         import tensorflow as tf
 
         shape = tf.shape(rows)

@@ -17,7 +17,7 @@ class RandomCriterion(Criterion):
         seed: int.
     """
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int = 0) -> None:
         if not is_whole(seed) or seed < 0:
             raise ValueError(f"The seed is an integer, 0 or more. Received: seed={seed!r}")
         self.seed = int(seed)

@@ -49,7 +49,7 @@ class _Nearest:
 
     vectors: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.left = np.ones(len(self.vectors), dtype=bool)
         self.unit = np.full(len(self.vectors), -1)
         self.distance = np.full(len(self.vectors), np.inf)

@@ -27,7 +27,7 @@ class SynFlowCriterion(Criterion):
 
     needs = "network"
 
-    def __init__(self, size: int = 128):
+    def __init__(self, size: int = 128) -> None:
         check_count("size", size)
         self.size = size
 

@@ -7,7 +7,7 @@ from keras_snare.graph.trace import parts_of, states_its_graph
 from keras_snare.surgery import cut_to_shapes, shapes_of
 
 
-def copied(model) -> keras.Model:
+def copied(model: keras.Model) -> keras.Model:
     """Returns a model that computes what this one does, with weights of its own.
 
     Raises:
@@ -27,7 +27,7 @@ def copied(model) -> keras.Model:
     return copy
 
 
-def _built_again(model) -> keras.Model:
+def _built_again(model: keras.Model) -> keras.Model:
     kinds = {type(one).__name__: type(one) for one in (model, *parts_of(model))}
     with keras.saving.custom_object_scope(kinds):
         if states_its_graph(model):

@@ -59,13 +59,13 @@ class FeatureLesson:
 
     def __init__(
         self,
-        model,
+        model: keras.Model,
         teacher,
         pairs: Sequence[tuple[str, str]],
         weights: Sequence[float],
         learned: bool,
         seed: int,
-    ):
+    ) -> None:
         self.model = model
         self.weights = weights
         own = _found(model, [name for name, _ in pairs])
@@ -140,7 +140,7 @@ def _scaled(taught: Any) -> tuple[Any, Any]:
     return taught / size, size
 
 
-def _found(model, names: list[str]) -> list["_Found"]:
+def _found(model: keras.Model, names: list[str]) -> list["_Found"]:
     graph = trace(model) if names else None
     return [] if graph is None else [_Found(graph, model, name) for name in names]
 
@@ -148,7 +148,7 @@ def _found(model, names: list[str]) -> list["_Found"]:
 class _Found:
     """A layer and the shape of what it returns."""
 
-    def __init__(self, graph: Trace, model, name: str):
+    def __init__(self, graph: Trace, model: keras.Model, name: str) -> None:
         self.name = name
         calls = [call for call in (*graph.calls, *graph.nested) if call.name == name]
         if len(calls) != 1 or len(calls[0].outputs) != 1:

@@ -57,7 +57,7 @@ class Lesson:
         ValueError: when a teacher does not suit; nothing has changed then.
     """
 
-    def __init__(self, model, teachers: Any, settings: LessonSettings):
+    def __init__(self, model: keras.Model, teachers: Any, settings: LessonSettings) -> None:
         self.settings = settings
         outputs = Outputs(model)
         self.forms = model_forms(outputs, settings.outputs)

@@ -17,7 +17,7 @@ class _Weighted(keras.losses.Loss):
         mask: of each position, or None.
     """
 
-    def __init__(self, weight: Any = None, mask: Any = None):
+    def __init__(self, weight: Any = None, mask: Any = None) -> None:
         super().__init__()
         self.weight = weight
         self.mask = mask

@@ -19,7 +19,7 @@ class Outputs:
         names: of the outputs, flat, or None.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.graph = _graph(model)
         self.names: list[str] | None = getattr(model, "output_names", None)
@@ -80,7 +80,7 @@ class Outputs:
         return "" if self.graph is None else last_activation(self.graph, at)
 
 
-def _graph(model) -> Trace | None:
+def _graph(model: keras.Model) -> Trace | None:
     try:
         return trace(model)
     except UnsupportedModelError:

@@ -31,8 +31,13 @@ class Projection:
     """
 
     def __init__(
-        self, model, layer: keras.Layer, widths: tuple[int, int], learned: bool, seed: int
-    ):
+        self,
+        model: keras.Model,
+        layer: keras.Layer,
+        widths: tuple[int, int],
+        learned: bool,
+        seed: int,
+    ) -> None:
         self.model = model
         self.layer = layer
         self.learned = learned

@@ -43,7 +43,7 @@ class DistilledStep:
         pairs: bool, whether targets are pairs, the answers of the teacher behind those of the data.
     """
 
-    def __init__(self, model, lesson: Lesson, alpha: float, pairs: bool):
+    def __init__(self, model: keras.Model, lesson: Lesson, alpha: float, pairs: bool) -> None:
         self.model = model
         self.lesson = lesson
         self.alpha = alpha
@@ -117,7 +117,7 @@ class DistilledStep:
     def _compute_loss(self, compute: Callable) -> Callable:
         signature = inspect.signature(compute)
 
-        def compute_loss(*args, **kwargs):
+        def compute_loss(*args: Any, **kwargs: Any):
             loss = compute(*args, **kwargs)
             batch: _Batch | None = getattr(self._local, "batch", None)
             given = _by_name(signature, args, kwargs)

@@ -20,7 +20,7 @@ class OutputTaps:
         layers: the layers.
     """
 
-    def __init__(self, layers: list[keras.Layer]):
+    def __init__(self, layers: list[keras.Layer]) -> None:
         self.layers = layers
         self._replaced: list[Replacement] = []
         self._local = threading.local()
@@ -48,7 +48,7 @@ class OutputTaps:
 
     def _noting(self, at: int, call):
         @functools.wraps(call)
-        def noting(*args, **kwargs):
+        def noting(*args: Any, **kwargs: Any):
             output = call(*args, **kwargs)
             outputs = getattr(self._local, "outputs", None)
             if outputs is not None:

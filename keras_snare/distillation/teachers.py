@@ -40,7 +40,7 @@ class ModelTeacher:
 
     def __init__(
         self, models: list[Any], forms: list[list[str]], temperature: float, taps: OutputTaps
-    ):
+    ) -> None:
         self.models = models
         self.forms = forms
         self.temperature = temperature
@@ -76,7 +76,7 @@ class TargetTeacher:
         forms: of each output's answers.
     """
 
-    def __init__(self, forms: list[str]):
+    def __init__(self, forms: list[str]) -> None:
         self.forms = forms
 
     def answer(self, x: Any, taught: Any, found: Any) -> tuple[list[Any], dict[int, Any]]:
@@ -121,7 +121,7 @@ def _told(outputs: Any) -> str:
 class _Shape:
     """A shape that is no structure of its own."""
 
-    def __init__(self, shape):
+    def __init__(self, shape) -> None:
         self.shape = tuple(shape)
 
     def __repr__(self) -> str:

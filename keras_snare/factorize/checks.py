@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 from keras_snare.arguments import check_count
 from keras_snare.criteria import check_data
 from keras_snare.errors import UnsupportedModelError
@@ -36,7 +38,13 @@ def checked_rules(rank: Any, budget: Any, layers: Any) -> dict[str, Rule]:
 
 
 def check_settings(
-    model, method: str, layers: Any, budget: Any, data: Any, batch_size: int, sensitivity: str
+    model: keras.Model,
+    method: str,
+    layers: Any,
+    budget: Any,
+    data: Any,
+    batch_size: int,
+    sensitivity: str,
 ) -> None:
     """Checks the other arguments.
 

@@ -21,7 +21,7 @@ from keras_snare.graph.trace import (
 _OBJECTS = ("activation", "initializer", "regularizer", "constraint")
 
 
-def check_classes(graph: Trace, model, layers: Iterable[Any]) -> None:
+def check_classes(graph: Trace, model: keras.Model, layers: Iterable[Any]) -> None:
     """Checks that a model can be built once more with other layers in it, in its own class.
 
     Args:
@@ -47,7 +47,7 @@ def check_classes(graph: Trace, model, layers: Iterable[Any]) -> None:
             )
 
 
-def exchanged(model, instead: Mapping[int, Sequence[Any]]) -> keras.Model:
+def exchanged(model: keras.Model, instead: Mapping[int, Sequence[Any]]) -> keras.Model:
     """Returns a copy of a model in which layers stand for others, also in models inside of it.
 
     All other layers have the weights of the model's, and are trained or frozen as those are. It is
@@ -78,7 +78,7 @@ def exchanged(model, instead: Mapping[int, Sequence[Any]]) -> keras.Model:
     return found
 
 
-def _copy_state(layer, copy) -> None:
+def _copy_state(layer: keras.layers.Layer, copy) -> None:
     """Gives a copy what a layer has learned beside its weights: tables, and derived statistics."""
     if hasattr(layer, "save_assets") and hasattr(layer, "load_assets"):
         with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +88,7 @@ def _copy_state(layer, copy) -> None:
         copy.finalize_state()
 
 
-def _copy_flags(layer, copy) -> None:
+def _copy_flags(layer: keras.layers.Layer, copy) -> None:
     """Has a copy train what a layer trains, also in the layers that it is made of."""
     # Each comes before those inside of it, to which it passes its flag on.
     for one, other in zip((layer, *parts_of(layer)), (copy, *parts_of(copy)), strict=True):
@@ -99,7 +99,7 @@ def _copy_flags(layer, copy) -> None:
             other.trainable = variable.trainable
 
 
-def _compile(model, found) -> None:
+def _compile(model: keras.Model, found) -> None:
     """Compiles a model as another is, where Keras can tell how that is."""
     try:
         found.compile_from_config(model.get_compile_config())
@@ -124,14 +124,14 @@ class _Copying:
         models: the same for models, each behind those inside of it.
     """
 
-    def __init__(self, instead: Mapping[int, Sequence[Any]]):
+    def __init__(self, instead: Mapping[int, Sequence[Any]]) -> None:
         self._instead = instead
         self._behind = {id(parts[0]): parts[1:] for parts in instead.values()}
         self._made: dict[int, Any] = {}
         self.pairs: list[tuple[Any, Any]] = []
         self.models: list[tuple[Any, Any]] = []
 
-    def model(self, model) -> Any:
+    def model(self, model: keras.Model) -> Any:
         """A copy of a model, with weights of its own as yet."""
         if isinstance(model, keras.Sequential):
             start = model.inputs[0]
@@ -145,7 +145,7 @@ class _Copying:
         self.models.append((model, found))
         return found
 
-    def _functional(self, model) -> Any:
+    def _functional(self, model: keras.Model) -> Any:
         # Of one that is compiled, Keras would compile the copy, with functions it may not find.
         plain = keras.Model(input_structure_of(model), structure_of(model), name=model.name)
         found = keras.models.clone_model(
@@ -163,7 +163,7 @@ class _Copying:
         parts = self._instead.get(id(operation))
         return parts[0] if parts else self._copy(operation)
 
-    def _called(self, operation, *args, **kwargs) -> Any:
+    def _called(self, operation, *args: Any, **kwargs: Any) -> Any:
         result = operation(*args, **kwargs)
         for part in self._behind.get(id(operation), ()):
             result = part(result)
@@ -183,7 +183,7 @@ class _Copying:
         return self._made[id(operation)]
 
 
-def _inputs_like(model) -> Any:
+def _inputs_like(model: keras.Model) -> Any:
     """Symbolic inputs in the structure of a model's, from layers of the same names."""
     names = {
         id(layer.output): layer.name

@@ -30,7 +30,7 @@ Choice = tuple[Factors, Ranks] | None
 
 
 def factorize(
-    model,
+    model: keras.Model,
     rank: Any = None,
     *,
     method: str = "svd",
@@ -131,14 +131,22 @@ def factorize(
     return smaller
 
 
-def factorize_report(model) -> FactorizeReport:
+def factorize_report(model: keras.Model) -> FactorizeReport:
     """Returns what `factorize` did to a model that it returned; print it for a table.
 
     Args:
         model: what `factorize` returned. A model that was loaded does not know any more.
 
+    Returns:
+        The `FactorizeReport`.
+
     Raises:
         ValueError: when it is another model.
+
+    Example:
+
+    >>> small = keras_snare.factorize(model, energy=0.9)
+    >>> print(keras_snare.factorize_report(small))
     """
     report = vars(model).get(_HELD)
     if report is None:
@@ -170,7 +178,10 @@ def _shown(
 
 
 def _allotted(
-    model, ways: dict[str, list[Factors]], budget: float | int, worth: dict[str, float] | None
+    model: keras.Model,
+    ways: dict[str, list[Factors]],
+    budget: float | int,
+    worth: dict[str, float] | None,
 ) -> dict[str, Choice]:
     whole = model.count_params()
     kernels = sum(one[0].kernel.size for one in ways.values())
@@ -209,7 +220,11 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _row(
-    name: str, layer, reasons: dict[str, str], choice: Choice, worth: dict[str, float] | None
+    name: str,
+    layer: keras.layers.Layer,
+    reasons: dict[str, str],
+    choice: Choice,
+    worth: dict[str, float] | None,
 ) -> FactorRow:
     size, rise = layer.count_params(), None if worth is None else worth.get(name)
     if choice is None:

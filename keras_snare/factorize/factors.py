@@ -74,7 +74,9 @@ class Factors(ABC):
     method: str
     energies: tuple[np.ndarray, ...]
 
-    def __init__(self, layer, kernel: np.ndarray, moments: Moments | None):
+    def __init__(
+        self, layer: keras.layers.Layer, kernel: np.ndarray, moments: Moments | None
+    ) -> None:
         self.layer = layer
         self.kernel = kernel
         self.moments = moments
@@ -151,7 +153,9 @@ class Factors(ABC):
         return (self.kernel - self.rebuilt(ranks)).reshape(-1, self.kernel.shape[-1])
 
 
-def built(layer, parts: list[Part], names: list[str], bias: np.ndarray) -> list[Any]:
+def built(
+    layer: keras.layers.Layer, parts: list[Part], names: list[str], bias: np.ndarray
+) -> list[Any]:
     """Makes layers that stand for a layer; the last one has its bias, activation and name.
 
     Args:
@@ -180,7 +184,7 @@ def built(layer, parts: list[Part], names: list[str], bias: np.ndarray) -> list[
     return found
 
 
-def _input_shape(layer, channels: int) -> tuple[int | None, ...]:
+def _input_shape(layer: keras.layers.Layer, channels: int) -> tuple[int | None, ...]:
     if isinstance(layer, keras.layers.Dense):
         return (None, channels)
     open_axes = (None,) * layer.rank

@@ -60,7 +60,7 @@ def check_finite(name: str, sums: Any) -> None:
         )
 
 
-def _sums(layer, patches: bool) -> "_Sums":
+def _sums(layer: keras.layers.Layer, patches: bool) -> "_Sums":
     """Sums for a layer, whose linear part makes the outputs or the patches."""
     kernel = keras.ops.convert_to_numpy(layer.kernel).astype("float64")
     plain = {"use_bias": False, "dtype": "float32", "name": "linear"}

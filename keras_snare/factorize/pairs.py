@@ -59,7 +59,7 @@ def _pair(graph: Trace, group: ChannelGroup) -> Pair | None:
     return Pair(group.name, first.layer, first.variable, last.variable)
 
 
-def _is_plain(layer) -> bool:
+def _is_plain(layer: keras.layers.Layer) -> bool:
     """Tells whether kernels may be mixed along the units that they make, or read."""
     kept = type(layer) in (*_KINDS, LowRankDense) and layer.kernel_constraint is None
     return kept and getattr(layer, "groups", 1) == 1

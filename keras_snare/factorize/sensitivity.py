@@ -18,7 +18,7 @@ _LEAST = 1e-6
 
 
 def sensitivities(
-    model, graph: Trace, ways: dict[str, list[Factors]], data: Any, batch_size: int
+    model: keras.Model, graph: Trace, ways: dict[str, list[Factors]], data: Any, batch_size: int
 ) -> dict[str, float]:
     """Measures how much the loss rises per share of its energy that each layer alone loses.
 
@@ -58,7 +58,9 @@ def _losing(way: Factors, share: float) -> Ranks:
     return path[min(at, len(path) - 1)]
 
 
-def _loss_with(model, graph: Trace, data: Any, size: int, way: Factors, ranks: Ranks) -> float:
+def _loss_with(
+    model: keras.Model, graph: Trace, data: Any, size: int, way: Factors, ranks: Ranks
+) -> float:
     """The loss with one layer as it is in factors."""
     held = way.layer.get_weights()
     try:
@@ -70,7 +72,7 @@ def _loss_with(model, graph: Trace, data: Any, size: int, way: Factors, ranks: R
         way.layer.set_weights(held)
 
 
-def _loss(model, graph: Trace, data: Any, batch_size: int) -> float:
+def _loss(model: keras.Model, graph: Trace, data: Any, batch_size: int) -> float:
     """The mean loss over all examples."""
     total, count = 0.0, 0
     for x, y in batches(data, batch_size):

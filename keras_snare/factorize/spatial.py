@@ -1,5 +1,6 @@
 """A convolution as one along the height, then one along the width."""
 
+import keras
 import numpy as np
 
 from keras_snare.factorize.factors import Factors, Moments, Part, Ranks, balanced, halves, principal
@@ -19,7 +20,9 @@ class Spatial(Factors):
 
     method = "spatial"
 
-    def __init__(self, layer, kernel: np.ndarray, moments: Moments | None):
+    def __init__(
+        self, layer: keras.layers.Layer, kernel: np.ndarray, moments: Moments | None
+    ) -> None:
         super().__init__(layer, kernel, moments)
         root, self._inverse = roots(kernel.shape[-2], moments)
         self._weighted = self._mixed(root, self.matrices()[0])

@@ -22,7 +22,7 @@ def has_matrix(operation: Any) -> bool:
     return any(len(weight.shape) > 1 for weight in weights)
 
 
-def unsuited(layer) -> str:
+def unsuited(layer: keras.layers.Layer) -> str:
     """Returns why a layer cannot be factorised, empty where it can."""
     if type(layer) not in _KINDS:
         return f"there is no way to factorise a {type(layer).__name__}"
@@ -37,7 +37,7 @@ def unsuited(layer) -> str:
     return ""
 
 
-def ways_of(layer, method: str, moments: Moments | None) -> list[Factors]:
+def ways_of(layer: keras.layers.Layer, method: str, moments: Moments | None) -> list[Factors]:
     """Returns the ways to factorise a layer that a method means.
 
     What a method does not suit is factorised by SVD: dense layers, convolutions of one tap, and for

@@ -30,7 +30,9 @@ class SVD(Factors):
 
     method = "svd"
 
-    def __init__(self, layer, kernel: np.ndarray, moments: Moments | None):
+    def __init__(
+        self, layer: keras.layers.Layer, kernel: np.ndarray, moments: Moments | None
+    ) -> None:
         super().__init__(layer, kernel, moments)
         (matrix,) = self.matrices()
         if moments is None:
@@ -90,7 +92,7 @@ def output_directions(matrix: np.ndarray, moments: Moments) -> tuple[np.ndarray,
     return directions(spread + 1e-6 * share * own)
 
 
-def pointwise(layer, matrix: np.ndarray) -> Part:
+def pointwise(layer: keras.layers.Layer, matrix: np.ndarray) -> Part:
     """A part that sees one position only, and mixes its channels by a matrix."""
     if isinstance(layer, keras.layers.Dense):
         return Part(matrix, {})

@@ -46,7 +46,7 @@ class _Place:
 
 
 def to_basis(
-    model,
+    model: keras.Model,
     coefficients: Any = 0.25,
     *,
     layers: Any = None,

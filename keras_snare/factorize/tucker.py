@@ -1,5 +1,6 @@
 """A convolution with few channels, between two that change their number."""
 
+import keras
 import numpy as np
 
 from keras_snare.factorize.factors import Factors, Moments, Part, Ranks, balanced, directions
@@ -22,7 +23,9 @@ class Tucker(Factors):
 
     method = "tucker"
 
-    def __init__(self, layer, kernel: np.ndarray, moments: Moments | None):
+    def __init__(
+        self, layer: keras.layers.Layer, kernel: np.ndarray, moments: Moments | None
+    ) -> None:
         super().__init__(layer, kernel, moments)
         self._root, self._inverse = roots(kernel.shape[-2], moments)
         rows, columns = self.matrices()

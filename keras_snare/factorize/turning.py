@@ -29,7 +29,7 @@ class _Turn:
     gradients: np.ndarray
 
 
-def turn(model, pair: Pair) -> None:
+def turn(model: keras.Model, pair: Pair) -> None:
     """Gives two kernels the factors that the singular value decomposition of their product has.
 
     The model computes the same. Each unit between them then carries one singular value, the

@@ -204,7 +204,7 @@ def _listen(
     for calls in by_layer.values():
         coming = iter(calls)
 
-        def before(args, kwargs, coming=coming):
+        def before(args: Any, kwargs: Any, coming=coming):
             call = next(coming, None)
             return (args, kwargs) if call is None else call.replaced(args, kwargs, read)
 

@@ -19,7 +19,7 @@ NO_DIMENSION = -1
 class ChannelSpace:
     """Issues labels, joins them, and remembers which must stay and why."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._parents: list[int] = []
         self._dimensions: list[int] = []
         self._owners: list[str] = []

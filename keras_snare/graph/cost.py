@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from io import StringIO
 
+import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -63,7 +64,7 @@ def rendered(table: Table) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def cost(model) -> ModelCost:
+def cost(model: keras.Model) -> ModelCost:
     """Counts what a model costs, layer by layer.
 
     Args:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import keras
 import numpy as np
 
 from keras_snare.graph.calls import Call, Trace
@@ -111,7 +112,7 @@ class ChannelGroups:
         calls: list[CallView],
         labels: dict,
         outside: tuple[str, list] = ("", []),
-    ):
+    ) -> None:
         self.outside = outside
         self.trace = graph
         self.calls = calls
@@ -187,7 +188,7 @@ class ChannelGroups:
         return dot(self)
 
 
-def channel_groups(model) -> ChannelGroups:
+def channel_groups(model: keras.Model) -> ChannelGroups:
     """Finds which units of a model can be cut, and what has to be cut with them.
 
     Only the graph is read, no weight. Print the result to see the groups of coupled layers and,
@@ -217,7 +218,7 @@ def channel_groups(model) -> ChannelGroups:
     return find_groups(model)
 
 
-def find_groups(model, keep_outputs: bool = True) -> ChannelGroups:
+def find_groups(model: keras.Model, keep_outputs: bool = True) -> ChannelGroups:
     """The same, also for a part of a model: what it returns may then become narrower."""
     graph = trace(model, is_known=lambda operation: rule_for(operation) is not None)
     space = ChannelSpace()

@@ -30,7 +30,7 @@ class Place:
 class _Reads(keras.StatelessScope):
     """Lets no variable change, and notes those whose value is asked for."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.read: set[int] = set()
 
@@ -62,7 +62,11 @@ Nodes = Callable[[list[Any], list[Any]], list[Any]]
 
 
 def open_call(
-    layer, parts: Iterable[Any], arguments, shapes: dict[int, Shape], nodes: Nodes
+    layer: keras.layers.Layer,
+    parts: Iterable[Any],
+    arguments,
+    shapes: dict[int, Shape],
+    nodes: Nodes,
 ) -> Opened:
     """Makes a layer's call on symbolic tensors of its own.
 
@@ -96,7 +100,11 @@ def open_call(
 
 
 def _called(
-    layer, arguments, shapes: dict[int, Shape], nodes: Nodes, stand_ins=(None, None)
+    layer: keras.layers.Layer,
+    arguments,
+    shapes: dict[int, Shape],
+    nodes: Nodes,
+    stand_ins=(None, None),
 ) -> Opened:
     own = {
         id(tensor): keras.KerasTensor(_filled(shapes[id(tensor)], *stand_ins), tensor.dtype)
@@ -114,7 +122,7 @@ def _filled(shape: Shape, first: int | None, other: int | None) -> Shape:
     )
 
 
-def _rejects_arguments(layer) -> bool:
+def _rejects_arguments(layer: keras.layers.Layer) -> bool:
     """Tells whether a layer adds arguments to the `call` of its parent, which knows the shapes."""
     known = inspect.signature(layer.compute_output_spec).parameters
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
@@ -122,12 +130,12 @@ def _rejects_arguments(layer) -> bool:
     return not set(inspect.signature(layer.call).parameters) <= known.keys()
 
 
-def _without_nones(layer) -> Callable:
+def _without_nones(layer: keras.layers.Layer) -> Callable:
     """`compute_output_spec` for arguments that it may not know, as long as they are None."""
     known = inspect.signature(layer.compute_output_spec).parameters
     compute = layer.compute_output_spec
 
-    def of_known(*args, **kwargs):
+    def of_known(*args: Any, **kwargs: Any):
         return compute(
             *args,
             **{name: one for name, one in kwargs.items() if name in known or one is not None},
@@ -136,11 +144,11 @@ def _without_nones(layer) -> Callable:
     return of_known
 
 
-def calling(layer, before: Callable[[tuple, dict], tuple[tuple, dict]]):
+def calling(layer: keras.layers.Layer, before: Callable[[tuple, dict], tuple[tuple, dict]]):
     """Has `before` change what is passed to a layer's `call`, for a while."""
     call = layer.call
 
-    def changed(*args, **kwargs):
+    def changed(*args: Any, **kwargs: Any):
         args, kwargs = before(args, kwargs)
         return call(*args, **kwargs)
 
@@ -148,7 +156,7 @@ def calling(layer, before: Callable[[tuple, dict], tuple[tuple, dict]]):
 
 
 @contextmanager
-def replaced(layer, name: str, method: Any) -> Iterator[None]:
+def replaced(layer: keras.layers.Layer, name: str, method: Any) -> Iterator[None]:
     """Has another method, or attribute, stand in the place of a layer's for a while."""
     own = {one: value for one, value in vars(layer).items() if one == name}
     # Keras would note a plain assignment as one more attribute of the layer.

@@ -141,7 +141,9 @@ def _first_argument(arguments) -> Any:
 
 
 def trace(
-    model, lay_open: bool = True, is_known: Callable[[Any], bool] = lambda operation: True
+    model: keras.Model,
+    lay_open: bool = True,
+    is_known: Callable[[Any], bool] = lambda operation: True,
 ) -> Trace:
     """Reads the graph of a model. No weight is read.
 

@@ -8,7 +8,7 @@ from keras_snare.graph.reader import trace
 from keras_snare.graph.trace import is_nested_graph
 
 
-def recorded_graph(model) -> Trace:
+def recorded_graph(model: keras.Model) -> Trace:
     """Returns the graph of a Sequential or functional model.
 
     Raises:

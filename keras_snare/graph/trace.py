@@ -20,7 +20,7 @@ from keras_snare.errors import UnsupportedModelError
 from keras_snare.graph.calls import Trace
 
 
-def functional_form(model) -> Any:
+def functional_form(model: keras.Model) -> Any:
     """Returns the functional graph behind a model.
 
     Raises:
@@ -44,7 +44,7 @@ def functional_form(model) -> Any:
     return functional if _computes_its_graph(functional) else _symbolic_form(functional)
 
 
-def _symbolic_form(model) -> keras.Function:
+def _symbolic_form(model: keras.Model) -> keras.Function:
     """Calls a subclassed model on symbolic inputs; the graph of that call is the model's."""
     if not model.built:
         raise UnsupportedModelError(
@@ -65,7 +65,7 @@ def _symbolic_form(model) -> keras.Function:
 
 
 @contextmanager
-def leaving_nothing(layer) -> Iterator[None]:
+def leaving_nothing(layer: keras.layers.Layer) -> Iterator[None]:
     """Forgets calls on symbolic tensors that are made of a layer's parts, and the names given."""
     held = list(layer._flatten_layers())
     before = [(len(one._inbound_nodes), len(one._outbound_nodes)) for one in held]
@@ -93,7 +93,7 @@ def without_values() -> Iterator[None]:
         global_state.set_global_attribute(name, before)
 
 
-def _symbolic_inputs(model) -> list[Any]:
+def _symbolic_inputs(model: keras.Model) -> list[Any]:
     """Tensors like those that a model was called on, one structure per argument."""
     if isinstance(model, Functional):
         return [keras.tree.map_structure(_like, model._inputs_struct)]
@@ -114,7 +114,7 @@ def _of_shape(shape: Any) -> Any:
     return keras.KerasTensor((None, *shape[1:]))
 
 
-def _computes_its_graph(model) -> bool:
+def _computes_its_graph(model: keras.Model) -> bool:
     """Tells whether a model holds a graph and no `call` of its own, which may do otherwise."""
     return hasattr(model, "_nodes_by_depth") and type(model).call is Functional.call
 
@@ -133,12 +133,12 @@ def is_made_of_layers(operation) -> bool:
     return any(one.weights for one in parts_of(operation))
 
 
-def parts_of(layer) -> list[Any]:
+def parts_of(layer: keras.layers.Layer) -> list[Any]:
     """The layers that a layer is made of, and those that these are made of."""
     return layer._flatten_layers(include_self=False)
 
 
-def children_of(layer) -> list[Any]:
+def children_of(layer: keras.layers.Layer) -> list[Any]:
     """The layers that a layer holds itself, in the order in which it got them."""
     held = layer._flatten_layers(include_self=False, recursive=False)
     order = {id(one): at for at, one in enumerate(getattr(layer, "layers", ()))}
@@ -185,7 +185,7 @@ def is_recorded(functional) -> bool:
     return isinstance(functional, Functional)
 
 
-def states_its_graph(model) -> bool:
+def states_its_graph(model: keras.Model) -> bool:
     """Tells whether a model is built from the configurations of its layers."""
     return type(model) in (keras.Sequential, keras.Model, Functional)
 
@@ -247,7 +247,7 @@ def operations_of(graph: Trace) -> list[Any]:
     return list(found.values())
 
 
-def recorded_tensors(layer) -> Iterator[Any]:
+def recorded_tensors(layer: keras.layers.Layer) -> Iterator[Any]:
     """Every symbolic tensor that a layer ever returned.
 
     A Sequential model calls its layers again whenever one is added, and `layer.output` answers
@@ -257,7 +257,7 @@ def recorded_tensors(layer) -> Iterator[Any]:
         yield from node.outputs
 
 
-def compiled_functions(model) -> list[tuple[Any, dict[str, Any]]]:
+def compiled_functions(model: keras.Model) -> list[tuple[Any, dict[str, Any]]]:
     """The compiled steps of a model and of those inside of it, by the attribute that holds each."""
     names = ("train_function", "test_function", "predict_function")
     models = [one for one in model._flatten_layers() if isinstance(one, keras.Model)]

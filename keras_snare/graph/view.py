@@ -126,7 +126,9 @@ class CallView:
         """The call that stands in the graph: this one, or that of the outermost wrapper."""
         return self if self.outer is None else self.outer.outermost
 
-    def inner(self, layer, inputs, input_shapes, output_shapes, name=None, shift=0) -> "CallView":
+    def inner(
+        self, layer: keras.layers.Layer, inputs, input_shapes, output_shapes, name=None, shift=0
+    ) -> "CallView":
         """Returns the view of a call that this layer, a wrapper, makes of another layer.
 
         What the inner rule finds goes to this call. `done` has to be called with its result.

@@ -44,7 +44,9 @@ class DCTConv2D(CosineSupport, keras.layers.Conv2D):
         (FreshNets), without its hashing.
     """
 
-    def __init__(self, filters: int, kernel_size: Any, *args, coefficients: Any = 0.5, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: Any, *args: Any, coefficients: Any = 0.5, **kwargs: Any
+    ) -> None:
         super().__init__(filters, kernel_size, *args, **kwargs)
         if self.lora_rank is not None:
             self.enable_lora(self.lora_rank)
@@ -52,7 +54,7 @@ class DCTConv2D(CosineSupport, keras.layers.Conv2D):
         self._begin_support(self.kernel_size)
         self.coefficient_kernel: Any = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         axis = -1 if self.data_format == "channels_last" else 1
         channels = input_shape[axis]
         if channels is None or channels % self.groups:
@@ -81,7 +83,7 @@ class DCTConv2D(CosineSupport, keras.layers.Conv2D):
         self.compute_output_shape(input_shape)
 
     @property
-    def kernel(self):
+    def kernel(self) -> Any:
         """The trained coefficients, (coefficients, channels, filters)."""
         return self.coefficient_kernel
 
@@ -89,23 +91,23 @@ class DCTConv2D(CosineSupport, keras.layers.Conv2D):
         """Returns the kernel of the `Conv2D` layer that computes the same."""
         return self._taps(ops.convert_to_tensor(self.coefficient_kernel))
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         return super().convolution_op(inputs, self._taps(ops.convert_to_tensor(kernel)))
 
-    def quantize(self, mode=None, **kwargs):
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
         """Refused: what is rounded here is no kernel."""
         raise NotImplementedError(
             f"Layer {self.name!r} (DCTConv2D) has no quantized form of Keras's own. Received: "
             f"mode={mode!r}. Use keras_snare.to_litert, or leave it out."
         )
 
-    def enable_lora(self, *args, **kwargs):
+    def enable_lora(self, *args: Any, **kwargs: Any) -> None:
         """Refused: there is no kernel to adapt."""
         raise NotImplementedError(
             f"Layer {self.name!r} (DCTConv2D) takes no LoRA matrices. Train its coefficients."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "coefficients": stated(self.coefficients)}
 
     def _taps(self, coefficients: Any) -> Any:

@@ -29,7 +29,7 @@ class DCTDense(CosineSupport, DenseForm):
 
     Args:
         units: int, features that come out.
-        activation: as of `keras.layers.Dense`, like `use_bias`, the initializers, regularizers and
+        activation, use_bias: as of `keras.layers.Dense`, like the initializers, regularizers and
             constraints; those of the kernel are of C.
         coefficients: int, how many frequencies, the lowest; float, the same as a share of the
             features; or integers, the flat numbers of the frequencies on the grid.
@@ -62,24 +62,24 @@ class DCTDense(CosineSupport, DenseForm):
         units: int,
         activation: Any = None,
         use_bias: bool = True,
-        *args,
+        *args: Any,
         coefficients: Any = 0.25,
         input_grid: Any = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, activation, use_bias, *args, **kwargs)
         self.coefficients = checked_coefficients(coefficients)
         self.input_grid = None if input_grid is None else _grid(input_grid)
 
-    def build_kernel(self, features):
+    def build_kernel(self, features: int) -> None:
         self._begin_support(checked_grid(self.input_grid, features, self.name))
         self.kernel = self._add_kernel("kernel", (len(self.frequencies), self.units))
 
-    def times_kernel(self, inputs):
+    def times_kernel(self, inputs: Any) -> Any:
         seen = ops.matmul(inputs, ops.convert_to_tensor(self.fixed_basis, dtype=self.compute_dtype))
         return ops.matmul(seen, self.kernel)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "coefficients": stated(self.coefficients),

@@ -38,8 +38,8 @@ class DenseForm(keras.layers.Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             activity_regularizer=keras.regularizers.get(activity_regularizer), **kwargs
         )
@@ -68,7 +68,7 @@ class DenseForm(keras.layers.Layer):
     def times_kernel(self, inputs: Any) -> Any:
         """Returns the inputs times the kernel, by way of what makes it."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
                 f"Layer {self.name!r} needs inputs of shape (batch, ..., features) with a known "
@@ -86,13 +86,13 @@ class DenseForm(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         result = self.times_kernel(inputs)
         if self.bias is not None:
             result = ops.add(result, self.bias)
         return result if self.activation is None else self.activation(result)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.units)
 
     def dense_kernel(self) -> Any:
@@ -100,7 +100,7 @@ class DenseForm(keras.layers.Layer):
         features = self.input_spec.axes[-1]
         return self.times_kernel(ops.eye(features, dtype=self.compute_dtype))
 
-    def quantize(self, mode=None, **kwargs):
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
         """Refused: what is rounded here is no kernel."""
         raise NotImplementedError(
             f"Layer {self.name!r} ({type(self).__name__}) has no quantized form of Keras's own. "
@@ -108,7 +108,7 @@ class DenseForm(keras.layers.Layer):
             "engine='keras'), or leave it out."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

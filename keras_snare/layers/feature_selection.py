@@ -1,6 +1,7 @@
 """A layer that passes on some of its input features."""
 
 import operator
+from typing import Any
 
 import keras
 
@@ -32,7 +33,7 @@ class FeatureSelection(keras.layers.Layer):
     TensorShape([1, 2])
     """
 
-    def __init__(self, indices, **kwargs):
+    def __init__(self, indices: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.indices = _whole(indices)
         if not self.indices or min(self.indices) < 0 or len(set(self.indices)) < len(self.indices):
@@ -41,20 +42,20 @@ class FeatureSelection(keras.layers.Layer):
                 f"indices={self.indices}"
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[-1] is None or max(self.indices) >= input_shape[-1]:
             raise ValueError(
                 f"Layer {self.name!r} selects feature {max(self.indices)}, so its input needs at "
                 f"least {max(self.indices) + 1} features. Received: input_shape={input_shape}"
             )
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return keras.ops.take(inputs, self.indices, axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], len(self.indices))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "indices": list(self.indices)}
 
 

@@ -55,9 +55,9 @@ class KroneckerDense(DenseForm):
         rank: int = 1,
         activation: Any = None,
         use_bias: bool = True,
-        *args,
-        **kwargs,
-    ):
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, activation, use_bias, *args, **kwargs)
         check_count("rank", rank)
         self.rank = int(rank)
@@ -68,7 +68,7 @@ class KroneckerDense(DenseForm):
                 f"{self.factors[1]}, which make {prod(self.factors[1])}"
             )
 
-    def build_kernel(self, features):
+    def build_kernel(self, features: int) -> None:
         (a, b), (c, d) = self.factors or (_halves(features), _halves(self.units))
         if a * b != features:
             raise ValueError(
@@ -79,7 +79,7 @@ class KroneckerDense(DenseForm):
         self.first = self._add_kernel("first", (a, self.rank * c))
         self.second = self._add_kernel("second", (b, self.rank * d))
 
-    def times_kernel(self, inputs):
+    def times_kernel(self, inputs: Any) -> Any:
         a, b, c, d = self.factor_shape
         before = ops.shape(inputs)[:-1]
         tensor = ops.matmul(ops.reshape(inputs, (-1, b)), self.second)
@@ -87,7 +87,7 @@ class KroneckerDense(DenseForm):
         first = ops.reshape(self.first, (a, self.rank, c))
         return ops.reshape(ops.einsum("narw,arv->nvw", tensor, first), (*before, c * d))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factors": self.factors, "rank": self.rank}
 
 

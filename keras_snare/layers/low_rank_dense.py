@@ -43,18 +43,24 @@ class LowRankDense(DenseForm):
     """
 
     def __init__(
-        self, units: int, rank: int, activation: Any = None, use_bias: bool = True, *args, **kwargs
-    ):
+        self,
+        units: int,
+        rank: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, activation, use_bias, *args, **kwargs)
         check_count("rank", rank)
         self.rank = int(rank)
 
-    def build_kernel(self, features):
+    def build_kernel(self, features: int) -> None:
         self.first = self._add_kernel("first", (features, self.rank))
         self.second = self._add_kernel("second", (self.rank, self.units))
 
-    def times_kernel(self, inputs):
+    def times_kernel(self, inputs: Any) -> Any:
         return ops.matmul(ops.matmul(inputs, self.first), self.second)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rank": self.rank}

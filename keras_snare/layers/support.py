@@ -29,12 +29,12 @@ class CosineSupport(keras.layers.Layer):
         double = self.compute_dtype == "float64"
         self.fixed_basis = basis(grid, self.frequencies).astype("float64" if double else "float32")
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         keras.layers.Layer.save_own_variables(self, store)
         if self.built:
             store["frequencies"] = np.array(self.frequencies)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         # A store of Keras's has keys, but cannot be iterated over by itself.
         names = list(store.keys())
         if "frequencies" not in names:  # The layer was not built, and has nothing to load.

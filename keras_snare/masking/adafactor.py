@@ -20,7 +20,7 @@ class AdafactorFloor:
         optimizer: the optimizer of a compiled model.
     """
 
-    def __init__(self, optimizer: Any):
+    def __init__(self, optimizer: Any) -> None:
         self._raised = [
             one
             for one in optimizers_of(optimizer)

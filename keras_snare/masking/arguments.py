@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_snare.arguments import is_number
 from keras_snare.criteria import check_data
 from keras_snare.masking.criteria import ConnectionCriterion
@@ -66,7 +68,7 @@ def check_criterion_data(criterion: ConnectionCriterion, data: Any, argument: st
         )
 
 
-def check_compiled(model, criterion: ConnectionCriterion) -> None:
+def check_compiled(model: keras.Model, criterion: ConnectionCriterion) -> None:
     """Checks that a model has the loss that a criterion on data looks at.
 
     Raises:

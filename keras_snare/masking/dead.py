@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.criteria import ChannelEvidence
@@ -21,7 +22,7 @@ from keras_snare.surgery.constants import constants
 from keras_snare.surgery.probing import is_heard
 
 
-def remove_dead(model, layers: Any = None) -> PruneReport:
+def remove_dead(model: keras.Model, layers: Any = None) -> PruneReport:
     """Removes the units whose incoming, or outgoing, connections are all zero, in place.
 
     What the model computes stays the same: a unit without incoming connections gives its readers a
@@ -76,7 +77,7 @@ def remove_dead(model, layers: Any = None) -> PruneReport:
 
 
 def _remove_some(
-    model, groups: ChannelGroups, layers: Any, snapshots: list[Snapshot]
+    model: keras.Model, groups: ChannelGroups, layers: Any, snapshots: list[Snapshot]
 ) -> PrunePlan | None:
     """Removes dead units of the first group that has some."""
     for group in matching_groups(groups, layers):
@@ -112,7 +113,7 @@ def _can_fold(groups: ChannelGroups, group: ChannelGroup, unfed: np.ndarray) -> 
     return not pads or not any(np.any(value) for _, value in added)
 
 
-def _pads(layer) -> bool:
+def _pads(layer: keras.layers.Layer) -> bool:
     return getattr(layer, "padding", "valid") != "valid" and max(layer.kernel_size) > 1
 
 

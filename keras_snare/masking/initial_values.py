@@ -12,7 +12,7 @@ from keras_snare.graph.trace import parts_of
 from keras_snare.masking.training_state import value_of
 
 
-def initial_values(model, seed: int = 0) -> dict[int, np.ndarray]:
+def initial_values(model: keras.Model, seed: int = 0) -> dict[int, np.ndarray]:
     """Draws a value for every weight that a model trains from the initializer of its layer.
 
     A second model is built from the configuration of the first, which stays as it is. An

@@ -50,7 +50,7 @@ class Kernel:
         return int(keras.ops.size(self.variable.value))
 
 
-def kernels_of(model, layers: Any = None) -> list[Kernel]:
+def kernels_of(model: keras.Model, layers: Any = None) -> list[Kernel]:
     """Returns the kernels of a model that are trained, in the order of its layers.
 
     A kernel is a weight of at least two axes that is no normalisation's and no activation's: the
@@ -97,7 +97,7 @@ def kernels_of(model, layers: Any = None) -> list[Kernel]:
     return chosen
 
 
-def _check_names(kernels: list[Kernel], model) -> None:
+def _check_names(kernels: list[Kernel], model: keras.Model) -> None:
     """Masks go by names, which only a subclassed model can give twice."""
     [(name, count)] = Counter(one.name for one in kernels).most_common(1)
     if count > 1:
@@ -107,7 +107,7 @@ def _check_names(kernels: list[Kernel], model) -> None:
         )
 
 
-def _walk(model, path: str = "") -> Iterator[Kernel]:
+def _walk(model: keras.Model, path: str = "") -> Iterator[Kernel]:
     """The kernels of what a model, or a layer made of layers, holds."""
     parts = children_of(model)
     inside = {id(variable) for part in parts for variable in part.weights}
@@ -122,12 +122,12 @@ def _walk(model, path: str = "") -> Iterator[Kernel]:
             yield from _of_layer(part, name, part, name)
 
 
-def _connects(layer, variable) -> bool:
+def _connects(layer: keras.layers.Layer, variable) -> bool:
     scales = isinstance(layer, _SCALES) or variable.name.endswith("bias")
     return len(variable.shape) > 1 and not scales
 
 
-def _of_layer(layer, name: str, part, path: str) -> Iterator[Kernel]:
+def _of_layer(layer: keras.layers.Layer, name: str, part, path: str) -> Iterator[Kernel]:
     """The kernels of one of Keras's layers, and of those that it consists of."""
     parts = children_of(part)
     inside = {id(variable) for one in parts for variable in one.weights}

@@ -45,13 +45,13 @@ class MaskedStep(StepHook):
 
     def __init__(
         self,
-        model,
+        model: keras.Model,
         kernels: list[Kernel],
         *,
         dormant: bool = False,
         statistics: Mapping[str, Statistic] | None = None,
         lasting: Collection[str] = (),
-    ):
+    ) -> None:
         self.model = model
         self.kernels = kernels
         self._statistics = dict(statistics or {})

@@ -1,5 +1,6 @@
 """Masks: which connections of a network are kept, as plain data."""
 
+import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -8,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_snare.errors import InvalidPlanError
-from keras_snare.masking.archive import load_arrays, save_arrays
+from keras_snare.errors import InvalidPlanError, SnapshotError
+from keras_snare.masking.archive import MAX_BYTES, load_arrays, save_arrays
 from keras_snare.masking.kernels import Kernel, kernels_of
 
 _KIND = "masks 1"
@@ -31,11 +32,11 @@ class Masks(Mapping[str, np.ndarray]):
     0.75
     """
 
-    def __init__(self, kept: Mapping[str, Any]):
+    def __init__(self, kept: Mapping[str, Any]) -> None:
         self._kept = {name: np.array(one, dtype=bool) for name, one in kept.items()}
 
     @classmethod
-    def of(cls, model, layers: Any = None) -> "Masks":
+    def of(cls, model: keras.Model, layers: Any = None) -> "Masks":
         """Returns the masks of a model whose pruned connections are zeros.
 
         Args:
@@ -68,7 +69,7 @@ class Masks(Mapping[str, np.ndarray]):
         """Returns masks that keep what both keep, of the same kernels."""
         return Masks({name: kept & other[name] for name, kept in self.items()})
 
-    def apply(self, model) -> None:
+    def apply(self, model: keras.Model) -> None:
         """Sets the pruned connections of a model to zero.
 
         Raises:
@@ -77,7 +78,7 @@ class Masks(Mapping[str, np.ndarray]):
         for kernel in self.kernels(model):
             kernel.variable.assign(np.where(self[kernel.name], _values(kernel), 0))
 
-    def kernels(self, model) -> list[Kernel]:
+    def kernels(self, model: keras.Model) -> list[Kernel]:
         """Returns the kernels of a model that are masked.
 
         Raises:
@@ -109,7 +110,7 @@ class Masks(Mapping[str, np.ndarray]):
             found[name] = random.permutation(kept.reshape(-1)).reshape(kept.shape)
         return Masks(found)
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the masks into an `.npz` file, a bit for a connection.
 
         Raises:
@@ -118,13 +119,18 @@ class Masks(Mapping[str, np.ndarray]):
         save_arrays(path, _KIND, self.to_arrays())
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Masks":
+    def load(cls, path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> "Masks":
         """Reads masks that `save` wrote.
 
+        Args:
+            path: the file.
+            max_bytes: int, how many bytes of it may be unpacked, a bit for a connection; a file of
+                people whom you do not know may claim any size.
+
         Raises:
-            SnapshotError: when the file is missing, damaged, or holds something else.
+            SnapshotError: when the file is missing, damaged, too large, or holds something else.
         """
-        return cls.from_arrays(load_arrays(path, _KIND))
+        return cls.from_arrays(load_arrays(path, _KIND, max_bytes))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns the masks as arrays for a file, a bit for a connection."""
@@ -139,9 +145,7 @@ class Masks(Mapping[str, np.ndarray]):
         for key, packed in arrays.items():
             part, _, name = key.partition("/")
             if part == "mask":
-                shape = arrays[f"shape/{name}"]
-                bits = np.unpackbits(packed, count=int(np.prod(shape)))
-                found[name] = bits.reshape(shape).astype(bool)
+                found[name] = _unpacked(name, packed, arrays[f"shape/{name}"])
         return cls(found)
 
     def __repr__(self) -> str:
@@ -149,7 +153,18 @@ class Masks(Mapping[str, np.ndarray]):
         return f"Masks({len(self)} kernels, {counts})"
 
 
-def whole_masks(model, kernels: list[Kernel], masks: Masks | None) -> Masks:
+def _unpacked(name: str, packed: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    sizes = [int(one) for one in shape]
+    count = math.prod(sizes)
+    if min(sizes, default=1) < 0 or packed.nbytes != -(-count // 8):
+        raise SnapshotError(
+            f"The mask of {name} is damaged: {packed.nbytes:,} bytes are no bits of a kernel of "
+            f"the shape {tuple(sizes)}. Restore the file from a copy."
+        )
+    return np.unpackbits(packed, count=count).reshape(sizes).astype(bool)
+
+
+def whole_masks(model: keras.Model, kernels: list[Kernel], masks: Masks | None) -> Masks:
     """Returns masks for every kernel; one that `masks` do not name is kept whole.
 
     Raises:

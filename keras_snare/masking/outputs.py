@@ -1,10 +1,12 @@
 """Which kernels make a model's outputs."""
 
+import keras
+
 from keras_snare.graph import channel_groups
 from keras_snare.masking.kernels import Kernel
 
 
-def output_kernels(model, kernels: list[Kernel]) -> set[str]:
+def output_kernels(model: keras.Model, kernels: list[Kernel]) -> set[str]:
     """Returns the names of the kernels behind which none is left before the model's outputs.
 
     Args:

@@ -52,7 +52,7 @@ class NOfM(Pattern):
         Mishra et al., "Accelerating Sparse Deep Neural Networks", 2021.
     """
 
-    def __init__(self, n: int, m: int):
+    def __init__(self, n: int, m: int) -> None:
         self.n = n
         self.m = m
 
@@ -88,7 +88,7 @@ class Block(Pattern):
         Gray, Radford and Kingma, "GPU Kernels for Block-Sparse Weights", 2017.
     """
 
-    def __init__(self, rows: int, columns: int):
+    def __init__(self, rows: int, columns: int) -> None:
         self.rows = rows
         self.columns = columns
 

@@ -40,7 +40,7 @@ class ConnectionPruner:
 
     def __init__(
         self,
-        model,
+        model: keras.Model,
         criterion: ConnectionCriterion,
         *,
         scope: str = "layer",
@@ -48,7 +48,7 @@ class ConnectionPruner:
         regrowth: Regrowth | None = None,
         layers: Any = None,
         data: Any = None,
-    ):
+    ) -> None:
         if keras.backend.backend() != "tensorflow":
             raise UnsupportedModelError(
                 "Masks in the training step need the TensorFlow backend. Received: "

@@ -63,7 +63,7 @@ class Splicing(Regrowth):
 
     dormant = True
 
-    def __init__(self, hysteresis: float = 0.1):
+    def __init__(self, hysteresis: float = 0.1) -> None:
         if not isinstance(hysteresis, (int, float)) or not 0 <= hysteresis < 1:
             raise ValueError(
                 "`hysteresis` is a share, 0 or more and below 1. Received: "
@@ -89,7 +89,7 @@ class RigL(Regrowth):
 
     by_gradient = True
 
-    def __init__(self, share: float = 0.3):
+    def __init__(self, share: float = 0.3) -> None:
         if not isinstance(share, (int, float)) or not 0 < share < 1:
             raise ValueError(f"`share` lies between 0 and 1. Received: share={share!r}")
         self.share = share

@@ -26,7 +26,7 @@ _LEAST = np.finfo(np.float64).tiny
 
 
 def sparsify(
-    model,
+    model: keras.Model,
     sparsity: float | None = None,
     *,
     criterion: str | ConnectionCriterion = "magnitude",
@@ -104,7 +104,7 @@ def sparsify(
 
 
 def chosen_masks(
-    model,
+    model: keras.Model,
     sparsity: float,
     criterion: ConnectionCriterion,
     *,
@@ -128,7 +128,11 @@ def chosen_masks(
 
 
 def _ranked(
-    model, kernels: list[Kernel], criterion: ConnectionCriterion, masks: Masks, data: Any
+    model: keras.Model,
+    kernels: list[Kernel],
+    criterion: ConnectionCriterion,
+    masks: Masks,
+    data: Any,
 ) -> dict[str, np.ndarray]:
     """Scores the connections of the model as it would be with masks; those pruned come first."""
     weights = {}

@@ -11,7 +11,7 @@ from keras_snare.masking.patterns import NOfM, Pattern
 
 
 def suitable_kernels(
-    model, pattern: Pattern, layers: Any = None
+    model: keras.Model, pattern: Pattern, layers: Any = None
 ) -> tuple[list[Kernel], dict[str, int | None]]:
     """Returns the kernels that a pattern suits, and by name the axis that each sums over.
 
@@ -44,7 +44,7 @@ def suitable_kernels(
     return suitable, axes
 
 
-def reading_axes(model) -> dict[int, int]:
+def reading_axes(model: keras.Model) -> dict[int, int]:
     """Returns by id of a variable the axis over which it sums up channels that it reads.
 
     Depthwise kernels sum over none.

@@ -4,10 +4,11 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.errors import InvalidPlanError, UnsupportedModelError
-from keras_snare.masking.archive import load_arrays, save_arrays
+from keras_snare.masking.archive import MAX_BYTES, load_arrays, save_arrays
 from keras_snare.masking.initial_values import initial_values
 from keras_snare.masking.masks import Masks
 from keras_snare.masking.training_state import TrainingState
@@ -46,7 +47,9 @@ class Ticket:
     round: int = 0
 
     @classmethod
-    def of(cls, model, masks: Masks, state: TrainingState, number: int = 0) -> "Ticket":
+    def of(
+        cls, model: keras.Model, masks: Masks, state: TrainingState, number: int = 0
+    ) -> "Ticket":
         """Makes a ticket for a model.
 
         Args:
@@ -69,7 +72,7 @@ class Ticket:
         """Values of all weights, in the order of `model.weights`, with pruned ones at zero."""
         return list(self._masked().weights)
 
-    def apply(self, model, *, optimizer: bool = False) -> None:
+    def apply(self, model: keras.Model, *, optimizer: bool = False) -> None:
         """Gives a model the ticket's weights, with zeros for the pruned ones.
 
         Args:
@@ -115,7 +118,7 @@ class Ticket:
                 )
         return replace(self, masks=Masks({**self.masks, **masks}))
 
-    def reinitialized(self, model, seed: int = 0) -> "Ticket":
+    def reinitialized(self, model: keras.Model, seed: int = 0) -> "Ticket":
         """Returns a ticket with the same masks and fresh values from the layers' initializers.
 
         It is the control for what it is worth to go back to the values that were drawn first.
@@ -135,7 +138,7 @@ class Ticket:
         weights = tuple(fresh.get(at, value) for at, value in enumerate(self.state.weights))
         return replace(self, state=replace(self.state, weights=weights))
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the ticket into an `.npz` file; pruned connections take next to no room.
 
         Raises:
@@ -146,13 +149,18 @@ class Ticket:
         save_arrays(path, _KIND, {"round": np.array(self.round), **arrays})
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Ticket":
+    def load(cls, path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> "Ticket":
         """Reads a ticket that `save` wrote.
 
+        Args:
+            path: the file.
+            max_bytes: int, how many bytes of it may be unpacked; a file of people whom you do not
+                know may claim any size.
+
         Raises:
-            SnapshotError: when the file is missing, damaged, or holds something else.
+            SnapshotError: when the file is missing, damaged, too large, or holds something else.
         """
-        arrays: dict[str, Any] = load_arrays(path, _KIND)
+        arrays: dict[str, Any] = load_arrays(path, _KIND, max_bytes)
         marker = "place/"
         places = {
             name.removeprefix(marker): int(one)

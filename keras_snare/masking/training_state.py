@@ -30,7 +30,7 @@ class TrainingState:
     optimizer: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, model) -> "TrainingState":
+    def of(cls, model: keras.Model) -> "TrainingState":
         """Copies the state of a model; an optimizer that is not built yet is built."""
         return cls(
             tuple(one.name for one in model.weights),
@@ -38,7 +38,7 @@ class TrainingState:
             tuple(map(value_of, _variables(model))),
         )
 
-    def check(self, model, *, optimizer: bool = True) -> None:
+    def check(self, model: keras.Model, *, optimizer: bool = True) -> None:
         """Checks that the state fits a model.
 
         Raises:
@@ -63,12 +63,12 @@ class TrainingState:
                 "of the optimizer out."
             )
 
-    def put(self, model) -> None:
+    def put(self, model: keras.Model) -> None:
         """Gives a model the weights."""
         for variable, value in zip(model.weights, self.weights, strict=True):
             variable.assign(value)
 
-    def put_optimizer(self, model, but: Collection[int] = ()) -> None:
+    def put_optimizer(self, model: keras.Model, but: Collection[int] = ()) -> None:
         """Gives a model's optimizer its state, `but` variables of these ids."""
         for variable, value in zip(_variables(model), self.optimizer, strict=True):
             if id(variable) not in but:
@@ -96,6 +96,6 @@ def value_of(variable) -> np.ndarray:
     return value.astype(np.float32) if value.dtype.kind == "V" else value
 
 
-def _variables(model) -> list[Any]:
+def _variables(model: keras.Model) -> list[Any]:
     optimizer = built_optimizer(model)
     return [] if optimizer is None else list(optimizer.variables)

@@ -26,7 +26,7 @@ class Recovery:
     False
     """
 
-    def __init__(self, margin: float = 2.0, least: int = 3):
+    def __init__(self, margin: float = 2.0, least: int = 3) -> None:
         self.margin = margin
         self.least = least
         self._won: list[list[float]] = []

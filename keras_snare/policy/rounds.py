@@ -14,7 +14,7 @@ from keras_snare.schedules import Exponential
 
 
 def in_rounds(
-    model,
+    model: keras.Model,
     groups: ChannelGroups,
     chosen: Iterable[ChannelGroup],
     amount: float,

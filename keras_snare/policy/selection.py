@@ -86,12 +86,12 @@ def _as_list(layers: Any) -> Iterable:
     return layers if isinstance(layers, (list, tuple, set, frozenset)) else [layers]
 
 
-def means(layers: Any, name: str, layer) -> bool:
+def means(layers: Any, name: str, layer: keras.layers.Layer) -> bool:
     """Tells whether the argument `layers` means a layer, by its own name or the one given here."""
     return any(_matches(one, name, layer) for one in _as_list(layers))
 
 
-def _matches(one: str | re.Pattern | type | Callable, name: str, layer) -> bool:
+def _matches(one: str | re.Pattern | type | Callable, name: str, layer: keras.layers.Layer) -> bool:
     names = (name, layer.name)
     if isinstance(one, str):
         return one in names or any(re.fullmatch(one, own) for own in names)

@@ -68,7 +68,7 @@ class SnarePolicy:
         gamma: float = 1.0,
         max_trials: int | None = None,
         round_to: int | None = None,
-    ):
+    ) -> None:
         _check(first_step, min_step, beta, gamma, max_trials, round_to)
         # As plain numbers, which reports and stored runs can hold.
         self.first_step = float(first_step)

@@ -27,7 +27,9 @@ class Speculation:
     [64, 32]
     """
 
-    def __init__(self, policy: SnarePolicy, sizes: Mapping[str, GroupSize], total: GroupSize):
+    def __init__(
+        self, policy: SnarePolicy, sizes: Mapping[str, GroupSize], total: GroupSize
+    ) -> None:
         self._policy = copy.deepcopy(policy)
         self._sizes = dict(sizes)
         self._total = total

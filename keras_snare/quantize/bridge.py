@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_snare.errors import UnsupportedModelError
 from keras_snare.quantize.environment import tf_keras
 from keras_snare.quantize.parts import FUNCTION, Part, unsupported
@@ -9,7 +11,7 @@ from keras_snare.quantize.planning import Plan, PlannedCall, planned
 from keras_snare.quantize.twin import Pair, TfKerasTwin
 
 
-def to_tf_keras(model) -> TfKerasTwin:
+def to_tf_keras(model: keras.Model) -> TfKerasTwin:
     """Rebuilds a Keras 3 model in tf_keras, the Keras 2 that TF-MOT quantizes.
 
     The twin has equal weights and equal outputs. It is one flat functional model: what nested

@@ -67,7 +67,7 @@ class KerasQuantization:
 
 def keras_quantized(
     model: keras.Model,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     mode: str,
     *,
     config: Callable[[keras.Model], Any] | None = None,

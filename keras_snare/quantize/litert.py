@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+import keras
+
 from keras_snare.files import write_whole
 from keras_snare.quantize.converting import INTEGER, converted
 from keras_snare.quantize.litert_checks import check_quantize, served_model
@@ -18,8 +20,8 @@ from keras_snare.report import LiteRTReport
 
 
 def to_litert(
-    model,
-    path: str | os.PathLike,
+    model: keras.Model,
+    path: str | os.PathLike[str],
     quantize: str | None = None,
     *,
     representative_data: Any = None,

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from keras_snare.arguments import check_count
 from keras_snare.files import write_whole
 from keras_snare.graph import recorded_graph
@@ -37,7 +39,7 @@ class _Options:
 
 
 def quantize_aware_train(
-    model,
+    model: keras.Model,
     data: Any,
     *,
     epochs: int = 1,
@@ -50,7 +52,7 @@ def quantize_aware_train(
     optimizer: Any = None,
     loss: Any = None,
     metrics: Any = None,
-    path: str | os.PathLike | None = "model.tflite",
+    path: str | os.PathLike[str] | None = "model.tflite",
     layers: Any = None,
     scheme: Any = "default",
     configs: dict[str, Any] | None = None,

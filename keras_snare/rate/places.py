@@ -37,7 +37,11 @@ class Place:
 
 
 def places_of(
-    model, layers: Any = None, grids: Mapping[str, Grid] | None = None, *, cosines: bool = True
+    model: keras.Model,
+    layers: Any = None,
+    grids: Mapping[str, Grid] | None = None,
+    *,
+    cosines: bool = True,
 ) -> list[Place]:
     """Returns the kernels of a model that are trained, and the biases beside them.
 
@@ -67,7 +71,7 @@ def places_of(
     return found
 
 
-def _biases(model, kernels: list[Place]) -> list[Place]:
+def _biases(model: keras.Model, kernels: list[Place]) -> list[Place]:
     beside = {_folder(one.name) for one in kernels}
     return [
         Place(one.path, one)
@@ -80,7 +84,7 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _check_names(places: list[Place], model, given: Mapping[str, Grid]) -> None:
+def _check_names(places: list[Place], model: keras.Model, given: Mapping[str, Grid]) -> None:
     names, paths = [one.name for one in places], [one.path for one in model.variables]
     for name in names:
         if paths.count(name) > 1:
@@ -102,7 +106,7 @@ def _check_names(places: list[Place], model, given: Mapping[str, Grid]) -> None:
             )
 
 
-def _readers_of_pixels(model) -> set[int]:
+def _readers_of_pixels(model: keras.Model) -> set[int]:
     """Ids of the dense layers that read an input of the model, flattened, each pixel by itself."""
     graph = trace(model)
     pixels, found = set(graph.inputs), set()

@@ -33,7 +33,7 @@ class RatedStep(StepHook):
         gradient of a step.
     """
 
-    def __init__(self, model, weights: list[RatedWeight], price: float):
+    def __init__(self, model: keras.Model, weights: list[RatedWeight], price: float) -> None:
         self.model = model
         self.weights = weights
         self._full = price

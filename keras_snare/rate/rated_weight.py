@@ -54,7 +54,7 @@ class RatedWeight:
         parameters: variables beside the numbers: logarithms of the step and of the spreads.
     """
 
-    def __init__(self, place: Place, coding: Coding | None = None):
+    def __init__(self, place: Place, coding: Coding | None = None) -> None:
         self.place = place
         self.variable = place.variable
         shape = tuple(self.variable.shape)

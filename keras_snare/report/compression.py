@@ -171,7 +171,7 @@ class CompressionReport(Ratios):
             f"of retraining. {end}"
         )
 
-    def plot(self, path: str | os.PathLike | None = None) -> Any:
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Draws the search: metric and parameters per trial, accepted networks, widths and costs.
 
         Args:
@@ -198,7 +198,7 @@ class CompressionReport(Ratios):
             drawing.written(figure, path)
         return figure
 
-    def to_html(self, path: str | os.PathLike) -> None:
+    def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes one page with the figures and with tables that can be sorted; it needs no network.
 
         Args:

@@ -5,6 +5,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,21 @@ _ON_PAGE: Any = {
 }
 
 
-class Drawing(Figure):
+def _figure(width: float, height: float) -> Figure:
     """A figure that notebooks show, also where pyplot was not imported."""
+    # No subclass: others, such as Weights & Biases, know matplotlib's figures by their class.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    vars(figure)["_repr_png_"] = partial(_png, figure)
+    return figure
 
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        self.savefig(file, format="png")
-        return file.getvalue()
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
-def check_ending(path: str | os.PathLike) -> str:
+def check_ending(path: str | os.PathLike[str]) -> str:
     """Returns the ending of a path, without its dot, in which a figure can be written.
 
     Raises:
@@ -66,7 +72,7 @@ def check_ending(path: str | os.PathLike) -> str:
     return ending
 
 
-def written(figure: Figure, path: str | os.PathLike) -> None:
+def written(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Writes a figure, whole or not at all.
 
     Raises:
@@ -84,7 +90,7 @@ def plot(report) -> Figure:
     rows = math.ceil(len(panels) / 2)
     heights = [_height(report, *names) for names in _pairs(list(panels))]
     with matplotlib.rc_context(_STYLE):
-        figure = Drawing(figsize=(11, sum(heights)), layout="constrained")
+        figure = _figure(11, sum(heights))
         grid = figure.add_gridspec(rows, 2, height_ratios=heights)
         for at, draw in enumerate(panels.values()):
             whole = at == len(panels) - 1 and len(panels) % 2
@@ -97,7 +103,7 @@ def separate(report) -> dict[str, Figure]:
     found = {}
     with matplotlib.rc_context(_STYLE):
         for name, draw in _panels(report).items():
-            figure = Drawing(figsize=(5, _height(report, name)), layout="constrained")
+            figure = _figure(5, _height(report, name))
             draw(figure.add_subplot(), report)
             found[name] = figure
     return found

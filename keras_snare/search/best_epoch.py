@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import keras
+
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import Statistics
 from keras_snare.surgery import Snapshot, take_snapshot
@@ -16,7 +18,7 @@ class BestEpoch:
         objective: says which metric is better.
     """
 
-    def __init__(self, model, objective: Objective):
+    def __init__(self, model: keras.Model, objective: Objective) -> None:
         self.model = model
         self.objective = objective
         self.metric = math.nan

@@ -35,7 +35,7 @@ class BlockTraining:
         et al., "BRECQ", ICLR 2021, for reconstruction layer by layer and block by block.
     """
 
-    def __init__(self, data: Any, epochs: int, batch_size: int = 64, model: Any = None):
+    def __init__(self, data: Any, epochs: int, batch_size: int = 64, model: Any = None) -> None:
         self.data = data
         self.epochs = epochs
         self.batch_size = batch_size
@@ -73,7 +73,7 @@ class BlockTask:
 
     def __init__(
         self, settings: BlockTraining, groups: ChannelGroups, block: Block, seen: Activations
-    ):
+    ) -> None:
         self.settings = settings
         self.before = groups
         self.block = block
@@ -120,7 +120,7 @@ class _Part(keras.Model):
         inputs, outputs: keys of what is read and made.
     """
 
-    def __init__(self, steps: list[Step], inputs: list[int], outputs: list[int]):
+    def __init__(self, steps: list[Step], inputs: list[int], outputs: list[int]) -> None:
         super().__init__(name="block", autocast=False)
         self.parts = _layers(steps)
         # In a function, since Keras would look for layers in a list.
@@ -134,7 +134,9 @@ class _Part(keras.Model):
 class _Examples(keras.utils.PyDataset):
     """What a block reads and makes, in another order in every epoch."""
 
-    def __init__(self, inputs: list[np.ndarray], outputs: list[np.ndarray], batch_size: int):
+    def __init__(
+        self, inputs: list[np.ndarray], outputs: list[np.ndarray], batch_size: int
+    ) -> None:
         super().__init__()
         self.inputs, self.outputs, self.batch_size = inputs, outputs, batch_size
         self.generator = np.random.default_rng(0)

@@ -59,7 +59,7 @@ class Activations:
         in_memory: int, bytes of them that are kept in memory.
     """
 
-    def __init__(self, keys: Iterable[int], in_memory: int = _IN_MEMORY):
+    def __init__(self, keys: Iterable[int], in_memory: int = _IN_MEMORY) -> None:
         self.keys = tuple(dict.fromkeys(keys))
         self.in_memory = in_memory
         self.count = 0

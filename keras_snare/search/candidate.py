@@ -17,7 +17,7 @@ from keras_snare.surgery import Stayed, array_of, built_optimizer
 from keras_snare.surgery.optimizers import moving_averages
 
 
-def fingerprint(model) -> str:
+def fingerprint(model: keras.Model) -> str:
     """Returns a digest of a model's architecture: its configuration, and every weight's shape.
 
     Subclassed models without a configuration are known by their class and their weights.
@@ -31,7 +31,7 @@ def fingerprint(model) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def configuration(model) -> dict | None:
+def configuration(model: keras.Model) -> dict | None:
     """Returns what Keras builds a model anew from, as plain data; None where it has nothing."""
     try:
         stated = keras.saving.serialize_keras_object(model)
@@ -40,7 +40,7 @@ def configuration(model) -> dict | None:
         return None
 
 
-def held_variables(model) -> list[tuple[str, Any]]:
+def held_variables(model: keras.Model) -> list[tuple[str, Any]]:
     """The variables of a model and its optimizer, by name, in the order in which they are stored.
 
     The optimizer's own name is left out: Keras counts them in a process.
@@ -53,7 +53,7 @@ def held_variables(model) -> list[tuple[str, Any]]:
     ]
 
 
-def left_values(model, values: list) -> list:
+def left_values(model: keras.Model, values: list) -> list:
     """Returns those of the weights as `fit` leaves them: averages, where the optimizer has some.
 
     Args:
@@ -66,13 +66,13 @@ def left_values(model, values: list) -> list:
     return [values[places[id(one)]] for one in left]
 
 
-def bytes_of(model) -> int:
+def bytes_of(model: keras.Model) -> int:
     """Bytes of the values of a model and its optimizer."""
     held = [one for _, one in held_variables(model)]
     return sum(math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in held)
 
 
-def random_states(model) -> list[Any]:
+def random_states(model: keras.Model) -> list[Any]:
     """The variables that hold the states of random generators."""
     weights = {id(variable) for variable in model.weights}
     return [variable for variable in model.variables if id(variable) not in weights]
@@ -166,7 +166,9 @@ def store_values(
     return {"names": [name for name, _ in held], "values": stored}
 
 
-def check_belongs(record: dict, file: Path, model, known_as: str, settings: dict[str, Any]) -> None:
+def check_belongs(
+    record: dict, file: Path, model: keras.Model, known_as: str, settings: dict[str, Any]
+) -> None:
     """Checks that a record is of a model and of settings.
 
     Args:

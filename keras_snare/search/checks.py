@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from keras_snare.criteria import Criterion, check_first_batch, check_measurable
 from keras_snare.graph import channel_groups
 from keras_snare.policy import matching_groups, select_groups
@@ -12,7 +14,7 @@ from keras_snare.surgery import Compensation
 
 def check_search(
     settings: Any,
-    model,
+    model: keras.Model,
     layers: Any,
     objective: Objective,
     criterion: Criterion,

@@ -40,16 +40,16 @@ class _Settings:
     block_data: Any
     prune_inputs: bool
     round_to: int | None
-    directory: str | os.PathLike | None
+    directory: str | os.PathLike[str] | None
     directory_limit: float | None
-    log_dir: str | os.PathLike | None
+    log_dir: str | os.PathLike[str] | None
     verbose: int
     criterion: Criterion
     stop_when_done: bool = field(default=True, init=False)
 
 
 def compress(
-    model,
+    model: keras.Model,
     train: Any,
     validation: Any,
     *,
@@ -80,9 +80,9 @@ def compress(
     worker_cpus: float = 1.0,
     worker_gpus: float = 0.0,
     ray_address: str | None = None,
-    directory: str | os.PathLike | None = None,
+    directory: str | os.PathLike[str] | None = None,
     directory_limit: float | None = None,
-    log_dir: str | os.PathLike | None = None,
+    log_dir: str | os.PathLike[str] | None = None,
     verbose: int = 1,
     on_trial: Callable[[TrialRow], None] | None = None,
 ) -> tuple[keras.Model, CompressionReport]:
@@ -214,7 +214,7 @@ def _on_validation(monitor: Any) -> Any:
 
 
 def _searched(
-    model,
+    model: keras.Model,
     sent: _Settings,
     goal: Objective,
     given: Given,

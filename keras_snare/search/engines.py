@@ -31,7 +31,7 @@ class Workers:
     gpus: float
     address: str | None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.engine, str) or self.engine not in ENGINES:
             raise ValueError(f"`engine` is 'serial' or 'ray'. Received: engine={self.engine!r}")
         check_count("workers", self.count)

@@ -28,7 +28,7 @@ class EventFiles:
         ImportError: when TensorBoard is missing.
     """
 
-    def __init__(self, path: str | os.PathLike, course: dict[str, Any]):
+    def __init__(self, path: str | os.PathLike[str], course: dict[str, Any]) -> None:
         self._api = require("tensorboard.plugins.hparams.api", "tensorboard", "Event files")
         self._loader = require(
             "tensorboard.backend.event_processing.event_file_loader", "tensorboard", "Event files"

@@ -154,7 +154,9 @@ def _base(record: dict, files: RunDirectory, model: Any) -> keras.Model:
         ) from error
 
 
-def _make(model, record: dict, chosen: dict, values: StoredValues, files: RunDirectory) -> None:
+def _make(
+    model: keras.Model, record: dict, chosen: dict, values: StoredValues, files: RunDirectory
+) -> None:
     selection = InputSelection(model) if record["settings"]["prune_inputs"] else None
     if selection is not None:
         selection.insert()

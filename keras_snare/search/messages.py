@@ -28,7 +28,7 @@ class Teller:
         verbose: int | str,
         params: dict,
         on_trial: Callable[[TrialRow], None] | None = None,
-    ):
+    ) -> None:
         self._on_trial = on_trial
         by_fit = 1 if params.get("verbose", 1) else 0
         self._level = by_fit if isinstance(verbose, str) else verbose

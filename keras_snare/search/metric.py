@@ -76,7 +76,7 @@ def objective(monitor: str, mode: str, eps: float) -> Objective:
     )
 
 
-def check_metric(model, monitor: str) -> None:
+def check_metric(model: keras.Model, monitor: str) -> None:
     """Checks that a metric is one of the model's, as far as they are known.
 
     Raises:
@@ -91,7 +91,7 @@ def check_metric(model, monitor: str) -> None:
         )
 
 
-def metric_names(model) -> list[str] | None:
+def metric_names(model: keras.Model) -> list[str] | None:
     """Returns the names under which a compiled model logs, or None where they are not yet known.
 
     Before its first step, a model with several outputs has not named its metrics; a model with a

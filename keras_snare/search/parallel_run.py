@@ -87,7 +87,9 @@ class ParallelRun(SearchRun):
         settings: as `SearchRun` takes them, as all the rest.
     """
 
-    def __init__(self, engine: Engine, job: Job, max_epochs: int | None, *settings, **options):
+    def __init__(
+        self, engine: Engine, job: Job, max_epochs: int | None, *settings, **options
+    ) -> None:
         super().__init__(*settings, **options)
         self._engine = engine
         self._job = job

@@ -43,7 +43,7 @@ class RayEngine:
         ValueError: when the machine has not so many processors or GPUs.
     """
 
-    def __init__(self, workers: int, cpus: float, gpus: float, address: str | None):
+    def __init__(self, workers: int, cpus: float, gpus: float, address: str | None) -> None:
         self._ray = _ray()
         self.workers = workers
         self._shares = {"num_cpus": cpus, "num_gpus": gpus}

@@ -47,7 +47,7 @@ def with_data(settings: Any) -> Any:
     )
 
 
-def job_of(model, settings: Any, given: Given, objective: Objective) -> Job:
+def job_of(model: keras.Model, settings: Any, given: Given, objective: Objective) -> Job:
     """Describes a search for other processes.
 
     Args:
@@ -113,7 +113,7 @@ def built(job: Job) -> keras.Model:
     return model
 
 
-def _shapes(model) -> list[tuple[int, ...]]:
+def _shapes(model: keras.Model) -> list[tuple[int, ...]]:
     return [tuple(one.shape) for _, one in held_variables(model)]
 
 

@@ -75,7 +75,7 @@ def network_of(search: SnareSearch) -> Network:
     return Network(keep, *_held(search.model), search.statistics)
 
 
-def take_over(model, search: SnareSearch, found: Accepted) -> None:
+def take_over(model: keras.Model, search: SnareSearch, found: Accepted) -> None:
     """Makes the model of a search the network that a trial elsewhere left, or leaves it as it is.
 
     Args:
@@ -120,7 +120,7 @@ def make_trial(job: Job, network: Network, order: Order) -> tuple[TrialRow, Acce
 class _TrialRun(SearchRun):
     """A search that begins with a network that it is sent, and ends with its first verdict."""
 
-    def __init__(self, job: Job, trainer: Retraining, network: Network, order: Order):
+    def __init__(self, job: Job, trainer: Retraining, network: Network, order: Order) -> None:
         self.network = network
         self.order = order
         self.row: TrialRow | None = None
@@ -156,12 +156,12 @@ class _TrialRun(SearchRun):
             self.accepted = Accepted(search.plan, *_held(self.model), search.statistics)
 
 
-def _held(model) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _held(model: keras.Model) -> tuple[list[np.ndarray], list[np.ndarray]]:
     held = [keras.ops.convert_to_numpy(one.value) for _, one in held_variables(model)]
     return held, [keras.ops.convert_to_numpy(one.value) for one in random_states(model)]
 
 
-def _put(model, values: list[np.ndarray], random: list[np.ndarray]) -> None:
+def _put(model: keras.Model, values: list[np.ndarray], random: list[np.ndarray]) -> None:
     held = [one for _, one in held_variables(model)]
     for variable, array in zip(held, values, strict=True):
         variable.assign(array)

@@ -58,7 +58,7 @@ class Retraining:
         TypeError, ValueError: when an argument is out of range, or data are of another form.
     """
 
-    def __init__(self, model, given: Given, objective: Objective):
+    def __init__(self, model: keras.Model, given: Given, objective: Objective) -> None:
         train, fit, seed = given.train, given.fit, given.seed
         _check_model(model)
         check_metric(model, objective.monitor)
@@ -108,7 +108,7 @@ class Retraining:
             )
         return float(found[self.metric])
 
-    def _fit(self, model, train: Any, epoch: int) -> Any:
+    def _fit(self, model: keras.Model, train: Any, epoch: int) -> Any:
         first = {"initial_epoch": epoch, "epochs": epoch + 1}
         return model.fit(**self._examples(train), **first, verbose=0)
 
@@ -139,7 +139,7 @@ class Retraining:
             np.random.set_state(before[1])
 
 
-def _check_model(model) -> None:
+def _check_model(model: keras.Model) -> None:
     if not isinstance(model, keras.Model):
         raise TypeError(f"`model` is a Keras 3 model. Received: {type(model).__name__}")
     if not model.built or getattr(model, "optimizer", None) is None:

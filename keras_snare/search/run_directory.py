@@ -38,7 +38,7 @@ class RunDirectory:
         SnapshotError: when the folder cannot be made, or there is a file of that name.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.record_path = self.path / "run.json"
         self._arrays = self.path / "arrays"

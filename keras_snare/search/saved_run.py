@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import keras
+
 from keras_snare.errors import SnapshotError
 from keras_snare.graph import channel_groups
 from keras_snare.records import PrunePlan
@@ -59,11 +61,11 @@ class SavedRun:
 
     def __init__(
         self,
-        path: str | os.PathLike,
-        model,
+        path: str | os.PathLike[str],
+        model: keras.Model,
         settings: dict[str, Any],
         limit: float | None = None,
-    ):
+    ) -> None:
         self.directory = RunDirectory(path)
         self.model = model
         self.settings = settings

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.criteria import Criterion, LiveStatistics, score_groups, statistics, twins_of
@@ -24,7 +25,7 @@ class ScoreSource:
         UnsupportedModelError: when the criterion needs gradients and the backend is not TensorFlow.
     """
 
-    def __init__(self, model, criterion: Criterion, data: Any = None):
+    def __init__(self, model: keras.Model, criterion: Criterion, data: Any = None) -> None:
         self.model = model
         self.criterion = criterion
         self.data = data

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
 from keras_snare.criteria import Criterion
 from keras_snare.policy import Recovery, matching_groups, select_groups
 from keras_snare.records import TrialRow
@@ -47,7 +49,7 @@ class SearchRun:
     def __init__(
         self,
         settings: Any,
-        model,
+        model: keras.Model,
         objective: Objective,
         criterion: Criterion,
         *,
@@ -55,7 +57,7 @@ class SearchRun:
         teller: messages.Teller,
         ranks: Any = None,
         listeners: list[Any],
-    ):
+    ) -> None:
         self.settings = settings
         self.model = model
         self.objective = objective

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.graph import ChannelGroup, ChannelGroups, channel_groups, group_sizes, model_cost
@@ -45,7 +46,7 @@ class SnareSearch:
 
     def __init__(
         self,
-        model,
+        model: keras.Model,
         policy: SnarePolicy,
         source: ScoreSource,
         objective: Objective,
@@ -58,7 +59,7 @@ class SnareSearch:
         blocks: BlockTraining | None = None,
         recovery: Recovery | None = None,
         prepare: Callable[[ChannelGroups, ChannelGroup], Snapshot] | None = None,
-    ):
+    ) -> None:
         self.model = model
         self.policy = policy
         self.source = source

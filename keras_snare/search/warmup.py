@@ -1,5 +1,7 @@
 """The epochs before a search begins."""
 
+import keras
+
 from keras_snare.search.best_epoch import BestEpoch
 from keras_snare.search.metric import Objective
 from keras_snare.search.scores import Statistics
@@ -19,7 +21,7 @@ class Warmup:
         epochs: int; 0 and 1 both mean one epoch, since a search needs a metric to begin with.
     """
 
-    def __init__(self, model, objective: Objective, epochs: int):
+    def __init__(self, model: keras.Model, objective: Objective, epochs: int) -> None:
         self.model = model
         self.remaining = max(int(epochs), 1)  # 0 when the search has begun
         self.best = BestEpoch(model, objective)

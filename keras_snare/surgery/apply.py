@@ -23,7 +23,7 @@ from keras_snare.surgery.snapshot import Snapshot
 
 
 def shrink(
-    model,
+    model: keras.Model,
     plan: PrunePlan | Mapping[str, Any],
     *,
     fold_constants: bool = False,
@@ -92,7 +92,7 @@ def shrink(
 
 
 def remove(
-    model,
+    model: keras.Model,
     groups: ChannelGroups,
     removed: np.ndarray,
     fold_constants: bool = False,

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.criteria import batches, check_data, flat_inputs
@@ -92,7 +93,9 @@ class Uncut:
         ValueError: when there are no data.
     """
 
-    def __init__(self, groups: ChannelGroups, removed: np.ndarray, compensation: Compensation):
+    def __init__(
+        self, groups: ChannelGroups, removed: np.ndarray, compensation: Compensation
+    ) -> None:
         self._readers = readers_of(groups, removed, compensation.kind)
         self._batches: list[list[Any]] = []
         for x, _ in batches(compensation.data, _BATCH_SIZE):
@@ -112,7 +115,7 @@ class Uncut:
                 "The data for `compensate` hold no example. Give `data=(x,)`, a few hundred."
             )
 
-    def give_back(self, model) -> None:
+    def give_back(self, model: keras.Model) -> None:
         """Fits the readers of the narrow model, each after those before it.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 
 from keras_snare.graph import ChannelGroups
@@ -25,18 +26,18 @@ class Follower(Protocol):
         ...
 
 
-def cut_followers(model) -> tuple[Follower, ...]:
+def cut_followers(model: keras.Model) -> tuple[Follower, ...]:
     """Returns what follows the cuts of a model."""
     return vars(model).get(_HELD, ())
 
 
-def follow_cuts(model, follower: Follower) -> None:
+def follow_cuts(model: keras.Model, follower: Follower) -> None:
     """Tells a follower of every cut of a model from now on."""
     # Keras would note a plain assignment as one more attribute of the model.
     object.__setattr__(model, _HELD, (*cut_followers(model), follower))
 
 
-def leave_cuts(model, follower: Follower) -> None:
+def leave_cuts(model: keras.Model, follower: Follower) -> None:
     """Tells it no more; what was never told is no mistake."""
     left = tuple(one for one in cut_followers(model) if one is not follower)
     if left:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.graph import trace
@@ -13,7 +14,7 @@ from keras_snare.surgery.resizing import resized
 from keras_snare.surgery.snapshot import Snapshot
 
 
-def set_frequencies(model, chosen: Mapping[Any, Sequence[int]]) -> Snapshot:
+def set_frequencies(model: keras.Model, chosen: Mapping[Any, Sequence[int]]) -> Snapshot:
     """Gives layers of a model other frequencies; those that stay keep coefficients and momenta.
 
     Frequencies that are new begin at zero, so that the model computes what it did without those

@@ -23,7 +23,7 @@ class InputSelection:
         UnsupportedModelError: when the first layer with weights is no `Dense` layer on features.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         self.model = model
         self._undo: Any = None
         graph = trace(model, lay_open=False)

@@ -13,7 +13,7 @@ class RowMeans:
         inputs, targets: int, widths of the two.
     """
 
-    def __init__(self, inputs: int, targets: int):
+    def __init__(self, inputs: int, targets: int) -> None:
         self.rows = 0
         self._sums = np.zeros(inputs), np.zeros(targets)
 
@@ -49,7 +49,7 @@ class NormalEquations:
         constant: bool, whether the best constant is added to what the weights give.
     """
 
-    def __init__(self, inputs: int, targets: int, constant: bool):
+    def __init__(self, inputs: int, targets: int, constant: bool) -> None:
         self.means = RowMeans(inputs, targets)
         self._constant = constant
         self._few: list[tuple[np.ndarray, np.ndarray]] | None = []

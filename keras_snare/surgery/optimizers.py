@@ -48,7 +48,7 @@ def optimizers_of(optimizer) -> Iterator[Any]:
         yield from optimizers_of(one)
 
 
-def built_optimizer(model) -> Any:
+def built_optimizer(model: keras.Model) -> Any:
     """Returns the optimizer of a model, or None, with its slots in place.
 
     `fit` would make them at its first step. Made before a cut, they can be undone with it; slots
@@ -110,7 +110,7 @@ def moving_averages(optimizer) -> dict[int, Any]:
     return found
 
 
-def begin_averages(model) -> None:
+def begin_averages(model: keras.Model) -> None:
     """Has the averages of an optimizer that made no step yet be the weights.
 
     Keras begins with zeros, which the first step overwrites; but where `fit` leaves the model as it
@@ -207,7 +207,7 @@ class UnreducedGradients:
         optimizer: one that works in the model's training step; None for the model's own.
     """
 
-    def __init__(self, model, optimizer: Any = None):
+    def __init__(self, model: keras.Model, optimizer: Any = None) -> None:
         alone = strategy_of(model) is not None and num_replicas(model) == 1
         found = optimizers_of(optimizer or model.optimizer) if alone else ()
         self._optimizers = [one for one in found if hasattr(one, "_all_reduce_sum_gradients")]

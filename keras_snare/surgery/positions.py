@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_snare.graph import ChannelGroups, axis_key
@@ -47,7 +48,7 @@ class Stayed:
         model: the model; its optimizer's slots are looked at as well.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         self.model = model
         self._left: dict[int, tuple[Any, Positions]] = {}
 

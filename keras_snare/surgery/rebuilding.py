@@ -13,7 +13,7 @@ from keras_snare.surgery.apply import remove
 Shapes = list[tuple[int, ...]]
 
 
-def shapes_of(layer) -> Shapes:
+def shapes_of(layer: keras.layers.Layer) -> Shapes:
     """The shapes of a layer's weights, in their order."""
     return [tuple(weight.shape) for weight in layer.weights]
 
@@ -78,7 +78,7 @@ def _input_shape(stated: dict[str, Any]) -> tuple:
     return tuple(build.get("input_shape") or next(iter(build["shapes_dict"].values())))
 
 
-def cut_to_shapes(model, shapes: Shapes) -> None:
+def cut_to_shapes(model: keras.Model, shapes: Shapes) -> None:
     """Cuts a model, in place, until its weights have the given shapes; which units go is open.
 
     Its outputs may become narrower, since the model may be a part of another.

@@ -119,7 +119,7 @@ def _has(weight, axis: int, width: int) -> bool:
 class _Declaration:
     """What `register_layer` was told of one class."""
 
-    def __init__(self, reads, makes, keeps, width: str | None, axis: int):
+    def __init__(self, reads, makes, keeps, width: str | None, axis: int) -> None:
         self.reads, self.makes, self.keeps = reads, makes, keeps
         self.width, self.axis = width, axis
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import keras
+
 from keras_snare.graph import Trace
 from keras_snare.graph.trace import compiled_functions
 from keras_snare.replicas import check_strategy, scope_of
@@ -13,7 +15,9 @@ from keras_snare.surgery.snapshot import Snapshot, take_snapshot
 
 
 @contextmanager
-def resized(model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]) -> Iterator[Snapshot]:
+def resized(
+    model: keras.Model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]
+) -> Iterator[Snapshot]:
     """Resizes variables in place, with the optimizer's slots; undone when the body raises.
 
     Args:
@@ -47,7 +51,7 @@ def resized(model, graph: Trace, keep: Mapping[int, tuple[Any, Positions]]) -> I
         raise
 
 
-def _drop_functions(model) -> None:
+def _drop_functions(model: keras.Model) -> None:
     """Drops the compiled steps; they refer to the old variables."""
     trained = model.train_function is not None
     for one, functions in compiled_functions(model):

@@ -18,7 +18,7 @@ from keras_snare.surgery.rebuilding import CutObject, shapes_of
 _CONFIG = "config.json"
 
 
-def save_model(model, path: str | os.PathLike[str], *, check: bool = True) -> None:
+def save_model(model: keras.Model, path: str | os.PathLike[str], *, check: bool = True) -> None:
     """Saves a cut model to a `.keras` file, also when its configuration holds the old widths.
 
     A Sequential or functional model of Keras's layers states its widths itself, so that this does
@@ -115,7 +115,7 @@ def _rewrite(plain: Path, changed: Path, config: dict[str, Any]) -> None:
                     shutil.copyfileobj(old, new)
 
 
-def _check(model, config: dict[str, Any]) -> None:
+def _check(model: keras.Model, config: dict[str, Any]) -> None:
     kinds = {type(one).__name__: type(one) for one in (model, *parts_of(model))}
     config = json.loads(json.dumps(config))  # Keras takes it apart.
     config.pop("compile_config", None)

@@ -75,7 +75,9 @@ class Snapshot:
             self.model.make_train_function()
 
 
-def take_snapshot(model, graph: Trace | None = None, replaced: frozenset[int] = frozenset()):
+def take_snapshot(
+    model: keras.Model, graph: Trace | None = None, replaced: frozenset[int] = frozenset()
+):
     """Records the state of a model.
 
     Args:

@@ -15,7 +15,7 @@ UNFOLDED = (layers.Dense, *CONVOLUTIONS)
 _BYTES = 2**25
 
 
-def unfolded(layer, inputs: Any) -> Iterator[np.ndarray]:
+def unfolded(layer: keras.layers.Layer, inputs: Any) -> Iterator[np.ndarray]:
     """Yields matrices whose product with `layer`'s kernel is what it computes, but for the bias.
 
     A few examples at a time, so that a convolution's windows are never all in memory.
@@ -47,7 +47,7 @@ def kernel_matrix(kernel: Any) -> np.ndarray:
     return values.reshape(-1, values.shape[-1]).astype("float64")
 
 
-def _padded(layer, values: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def _padded(layer: keras.layers.Layer, values: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """The images with the zeros that the layer puts around them, and the positions per axis."""
     widths, counts = [(0, 0)], []
     sizes = zip(
@@ -66,7 +66,7 @@ def _padded(layer, values: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return np.pad(values, [*widths, (0, 0)]), counts
 
 
-def _windows(layer, counts: list[int]) -> Iterator[tuple[slice, ...]]:
+def _windows(layer: keras.layers.Layer, counts: list[int]) -> Iterator[tuple[slice, ...]]:
     """For each tap of a kernel, where its inputs lie."""
     for tap in product(*map(range, layer.kernel_size)):
         steps = zip(tap, layer.dilation_rate, layer.strides, counts, strict=True)

@@ -94,13 +94,13 @@ def state_arguments(arguments, args: tuple, kwargs: dict) -> None:
     arguments.args, arguments.kwargs = args, kwargs
 
 
-def build_shapes(layer) -> dict[str, Any] | None:
+def build_shapes(layer: keras.layers.Layer) -> dict[str, Any] | None:
     """Returns the shapes a layer was built with, by argument of its `build`."""
     recorded = layer._build_shapes_dict
     return recorded and dict(recorded)
 
 
-def set_build_shapes(layer, shapes: dict[str, Any] | None) -> None:
+def set_build_shapes(layer: keras.layers.Layer, shapes: dict[str, Any] | None) -> None:
     """Changes the shapes that `layer.get_build_config()` answers and `model.save` stores."""
     recorded = layer._build_shapes_dict
     if recorded and shapes:
@@ -110,7 +110,7 @@ def set_build_shapes(layer, shapes: dict[str, Any] | None) -> None:
 
 
 def rebuilt_shapes(
-    layer, input_shapes: list[tuple], named: dict[str, int]
+    layer: keras.layers.Layer, input_shapes: list[tuple], named: dict[str, int]
 ) -> dict[str, Any] | None:
     """Returns a layer's build shapes for other input shapes, in the structure they have now.
 
@@ -139,7 +139,9 @@ def scale(variable, factor: float) -> None:
     variable.assign(keras.ops.convert_to_numpy(variable.value) * factor)
 
 
-def attention_attributes(layer, heads: int, key: int, value: int, model: int | None) -> dict:
+def attention_attributes(
+    layer: keras.layers.Layer, heads: int, key: int, value: int, model: int | None
+) -> dict:
     """The attributes in which `MultiHeadAttention` keeps its widths.
 
     Args:
@@ -163,7 +165,7 @@ NORMALIZATION = ("_build_input_shape", "_mean_and_var_shape", "_broadcast_shape"
 ATTENTION = ("_num_heads", "_key_dim", "_value_dim", "_output_shape", "_inverse_sqrt_key_dim")
 
 
-def normalization_attributes(layer, input_shape: tuple) -> dict:
+def normalization_attributes(layer: keras.layers.Layer, input_shape: tuple) -> dict:
     """The attributes in which `Normalization` keeps the shapes of its input and its statistics."""
     axes = {axis % len(input_shape) for axis in layer.axis}
     return {
@@ -193,7 +195,7 @@ GROUPED_ATTENTION = (
 )
 
 
-def begin_at_epoch(model, epoch: int | None) -> None:
+def begin_at_epoch(model: keras.Model, epoch: int | None) -> None:
     """Has the running `fit`, or the next one, begin at an epoch, as `BackupAndRestore` does.
 
     None, and 0, leave it to the `initial_epoch` of `fit`.
@@ -214,12 +216,12 @@ _GRAPH = (
 )
 
 
-def graph_of(model) -> dict[str, Any]:
+def graph_of(model: keras.Model) -> dict[str, Any]:
     """Returns the graph that a functional model runs, for `put_back_graph`."""
     return {name: getattr(model, name) for name in _GRAPH}
 
 
-def put_back_graph(model, graph: dict[str, Any]) -> None:
+def put_back_graph(model: keras.Model, graph: dict[str, Any]) -> None:
     """Makes a functional model run another graph; its own layers and variables stay."""
     for name, value in graph.items():
         object.__setattr__(model, name, value)

@@ -166,3 +166,14 @@ def test_python_is_told_of_each_trial(folder):
     )
     assert told == report.rows
     assert len(told) == 2
+
+
+@pytest.mark.slow
+def test_trials_on_ray_find_what_one_process_finds(folder, capsys):
+    pytest.importorskip("ray")
+    words = ["--train", "data.npz", "--validation", "named.npz", "--json"]
+    assert searched(*words) == 0
+    expected = figures(capsys)
+    assert searched(*words, "--engine", "ray") == 0
+    assert figures(capsys)["params_after"] == expected["params_after"]
+    assert keras.models.load_model("s.keras").count_params() == expected["params_after"]

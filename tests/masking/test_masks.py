@@ -1,5 +1,9 @@
 """Masks as data: figures, files, damage."""
 
+import io
+import tracemalloc
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -83,4 +87,35 @@ def test_a_changed_array_is_noticed(tmp_path):
     arrays["mask/a/kernel"] = arrays["mask/a/kernel"] ^ 1
     np.savez(path, **arrays)
     with pytest.raises(SnapshotError, match="its checksum differs"):
+        Masks.load(path)
+
+
+def test_a_small_file_that_claims_much_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "large.npz"
+    save_arrays(path, "masks 1", {"mask/dense": np.zeros(50_000_000, "uint8")})
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    with pytest.raises(SnapshotError, match=r"50,\d{3},\d{3} bytes, and 1,000,000 are allowed"):
+        Masks.load(path, max_bytes=1_000_000)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path):
+    path, header = tmp_path / "claims.npz", io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (2**50,)}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mask/dense.npy", header.getvalue())
+    with pytest.raises(SnapshotError, match="are allowed"):
+        Masks.load(path)
+
+
+@pytest.mark.parametrize("shape", [(10, 10_000_000_000), (3, 2), (-1, -16)])
+def test_shapes_that_are_not_those_of_the_bits_are_refused(tmp_path, shape):
+    path = tmp_path / "masks.npz"
+    arrays = {"mask/dense": np.zeros(2, "uint8"), "shape/dense": np.array(shape)}
+    save_arrays(path, "masks 1", arrays)
+    with pytest.raises(SnapshotError, match="The mask of dense is damaged"):
         Masks.load(path)

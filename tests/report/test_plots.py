@@ -1,6 +1,7 @@
 """Figures of a search."""
 
 import json
+import pickle
 import sys
 from dataclasses import replace
 
@@ -69,6 +70,8 @@ def test_a_search_without_a_figure_can_be_drawn(plots, rows, tmp_path):
 def test_notebooks_are_given_a_picture_and_nothing_is_left_open(plots):
     figure = report().plot()
     assert figure._repr_png_().startswith(b"\x89PNG")
+    assert type(figure) is sys.modules["matplotlib.figure"].Figure
+    assert pickle.loads(pickle.dumps(figure))._repr_png_() == figure._repr_png_()
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or pyplot.get_fignums() == []
 

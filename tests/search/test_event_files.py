@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from fitting import digit_model, short_fit
 from resuming import killed_run, run, snare
+from training import flat_digits
 
-from keras_snare import SnareCallback
+from keras_snare import RankReduceCallback, SnareCallback, compress, factorize
 from keras_snare.policy import SnarePolicy
 from keras_snare.records import GroupSize
 
@@ -38,6 +39,47 @@ def test_trials_widths_and_hyperparameters_are_written(tmp_path):
     tags = {"snare/widths_before", "snare/widths_after", "_hparams_/session_start_info"}
     assert tags <= set(events)
     assert "eps" in str(events["_hparams_/session_start_info"][0][1].metadata)
+
+
+def test_the_figures_are_among_the_images(tmp_path):
+    pytest.importorskip("tensorboard")
+    pytest.importorskip("matplotlib")
+    run(snare(log_dir=tmp_path, max_trials=1))
+    images = {tag for tag, found in _events(tmp_path).items() if _is_image(found[0][1])}
+    assert images
+
+
+def _is_image(value):
+    return value.HasField("metadata") and value.metadata.plugin_data.plugin_name == "images"
+
+
+def test_compress_writes_the_same_points(tmp_path):
+    pytest.importorskip("tensorboard")
+    train, validation = flat_digits(200, 100)
+    _, report = compress(
+        digit_model(run_eagerly=True),
+        train,
+        validation,
+        max_trials=2,
+        warmup_epochs=1,
+        retrain_epochs=1,
+        log_dir=tmp_path,
+        verbose=0,
+    )
+    assert len(report.rows) == 2
+    points = _points(_events(tmp_path), "snare/params")
+    assert points == [(row.trial, row.params) for row in report.rows]
+
+
+def test_a_search_of_ranks_writes_the_same_points(tmp_path):
+    pytest.importorskip("tensorboard")
+    callback = RankReduceCallback(log_dir=tmp_path, max_trials=2, retrain_epochs=1, verbose=0)
+    model = factorize(digit_model(run_eagerly=True), rank=6)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    short_fit(model, [callback], epochs=8)
+    assert len(callback.report.rows) == 2
+    points = _points(_events(tmp_path), "snare/params")
+    assert points == [(row.trial, row.params) for row in callback.report.rows]
 
 
 def test_a_run_that_goes_on_repeats_no_point(tmp_path):

@@ -1,5 +1,7 @@
 """Attention: every position looks at all others, in proportion to query times key."""
 
+from typing import Any
+
 import keras
 
 from keras_snare.criteria.flow.table import layer
@@ -7,7 +9,16 @@ from keras_snare.graph.trace import projections_of
 
 
 @layer(keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
-def heads(attention, call, query, value, key=None, *args, return_attention_scores=False, **kwargs):
+def heads(
+    attention,
+    call,
+    query,
+    value,
+    key=None,
+    *args: Any,
+    return_attention_scores=False,
+    **kwargs: Any,
+):
     parts = projections_of(attention)
     asked, known = parts.query(query), parts.key(value if key is None else key)
     told = parts.value(value)
@@ -26,7 +37,7 @@ def heads(attention, call, query, value, key=None, *args, return_attention_score
 
 
 @layer(keras.layers.Attention, keras.layers.AdditiveAttention)
-def plain(attention, call, inputs, *args, return_attention_scores=False, **kwargs):
+def plain(attention, call, inputs, *args: Any, return_attention_scores=False, **kwargs: Any):
     query, value, key = (*inputs, inputs[1])[:3]
     shares = _shares(query, key)
     result = keras.ops.matmul(shares, value)

@@ -20,7 +20,9 @@ _DOUBLE = "float64"
 _ACTIVATIONS = ("activation", "recurrent_activation")
 
 
-def synaptic_flow(model, variables: Iterable[Any], size: int = 128) -> list[np.ndarray]:
+def synaptic_flow(
+    model: keras.Model, variables: Iterable[Any], size: int = 128
+) -> list[np.ndarray]:
     """Returns |w · ∂R/∂w| of each weight, with R the sum of what a positive network makes of ones.
 
     R is 1ᵀ · ∏|W| · 1: the network runs on ones with the absolute value of every weight, without
@@ -80,7 +82,7 @@ def synaptic_flow(model, variables: Iterable[Any], size: int = 128) -> list[np.n
 class _Values(keras.StatelessScope):
     """Lets variables have other values, of another dtype, and none of them change."""
 
-    def __init__(self, values: Mapping[int, Any]):
+    def __init__(self, values: Mapping[int, Any]) -> None:
         super().__init__()
         self._values = values
 
@@ -122,7 +124,7 @@ def _linear(operations: list[Any]) -> Iterator[None]:
 
 
 @contextmanager
-def _in_double_precision(layer) -> Iterator[None]:
+def _in_double_precision(layer: keras.layers.Layer) -> Iterator[None]:
     policy = layer.dtype_policy
     shared = isinstance(policy, keras.dtype_policies.DTypePolicyMap)
     own = policy[layer.path] if shared and layer.path in policy else None

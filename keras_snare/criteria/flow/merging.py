@@ -1,5 +1,7 @@
 """Sums and products of tensors: constants are no flow, and products are kept in proportion."""
 
+from typing import Any
+
 import keras
 
 from keras_snare.criteria.flow.table import carries_flow, function, layer, value_of
@@ -53,7 +55,7 @@ def inner_product(operation, call, inputs):
 
 
 @function("dot", "einsum", "inner", "matmul", "multiply", "outer", "tensordot", "vdot")
-def product(operation, call, *operands, **kwargs):
+def product(operation, call, *operands, **kwargs: Any):
     operands = [one if isinstance(one, str) else _positive(one) for one in operands]
     return in_proportion(call(*operands, **kwargs), [one for one in operands if carries_flow(one)])
 

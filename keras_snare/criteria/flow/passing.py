@@ -1,5 +1,7 @@
 """What hands its input on: activations, normalisations but for their scale, look-up tables."""
 
+from typing import Any
+
 import keras
 
 from keras_snare.criteria.flow.table import carries_flow, function, layer, value_of
@@ -23,13 +25,13 @@ layers = keras.layers
     silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax sqrt square
     squareplus tanh tanh_shrink threshold""".split()
 )
-def passed_on(operation, call, *args, **kwargs):
+def passed_on(operation, call, *args: Any, **kwargs: Any):
     given = args[0] if args else next(iter(kwargs.values()))
     return given if carries_flow(given) else call(*args, **kwargs)
 
 
 @layer(layers.BatchNormalization)
-def batch_normalization(normalization, call, inputs, *args, **kwargs):
+def batch_normalization(normalization, call, inputs, *args: Any, **kwargs: Any):
     """In inference it multiplies every channel by a number."""
     scale = keras.ops.rsqrt(value_of(normalization.moving_variance) + normalization.epsilon)
     if normalization.scale:
@@ -38,21 +40,21 @@ def batch_normalization(normalization, call, inputs, *args, **kwargs):
 
 
 @layer(layers.GroupNormalization)
-def group_normalization(normalization, call, inputs, *args, **kwargs):
+def group_normalization(normalization, call, inputs, *args: Any, **kwargs: Any):
     if normalization.gamma is None:
         return inputs
     return inputs * _along(value_of(normalization.gamma), normalization.axis, inputs)
 
 
 @layer(layers.LayerNormalization)
-def layer_normalization(normalization, call, inputs, *args, **kwargs):
+def layer_normalization(normalization, call, inputs, *args: Any, **kwargs: Any):
     if normalization.gamma is None:
         return inputs
     return inputs * _along(value_of(normalization.gamma), normalization.axis, inputs)
 
 
 @layer(layers.RMSNormalization)
-def rms_normalization(normalization, call, inputs, *args, **kwargs):
+def rms_normalization(normalization, call, inputs, *args: Any, **kwargs: Any):
     return inputs * _along(value_of(normalization.scale), normalization.axis, inputs)
 
 
@@ -65,7 +67,7 @@ def _along(scale, axes, inputs):
 
 
 @layer(layers.Embedding)
-def embedding(table, call, inputs, *args, **kwargs):
+def embedding(table, call, inputs, *args: Any, **kwargs: Any):
     """Every row is read at every position, as all of them are inputs."""
     if kwargs.get("reverse", False) or any(one is True for one in args):
         return call(inputs, *args, **kwargs)

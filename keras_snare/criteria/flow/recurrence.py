@@ -1,5 +1,7 @@
 """Recurrent layers: a path takes a recurrent kernel once, from one step to the next."""
 
+from typing import Any
+
 import keras
 
 from keras_snare.criteria.flow.table import carries_flow, layer, value_of
@@ -11,7 +13,7 @@ _STATES = {layers.SimpleRNNCell: 1, layers.GRUCell: 1, layers.LSTMCell: 2}
 
 
 @layer(layers.RNN)
-def recurrent(recurrent, call, sequences, initial_state=None, *args, **kwargs):
+def recurrent(recurrent, call, sequences, initial_state=None, *args: Any, **kwargs: Any):
     cells = recurrent.cell
     cells = list(cells.cells) if type(cells) is layers.StackedRNNCells else [cells]
     if any(type(cell) not in _STATES for cell in cells):
@@ -36,7 +38,7 @@ def _units(cell, columns):
 
 
 @layer(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
-def convolutional_lstm(recurrent, call, sequences, initial_state=None, *args, **kwargs):
+def convolutional_lstm(recurrent, call, sequences, initial_state=None, *args: Any, **kwargs: Any):
     cell = recurrent.cell
 
     def entered(frames):

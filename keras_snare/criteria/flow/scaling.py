@@ -20,7 +20,7 @@ class Scaling:
     together get the same one.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._exponents: dict[int, int] = {}
 
     def read(self, call: Call, key: int, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import keras
 import numpy as np
 
 from keras_snare.criteria.evidence import ChannelEvidence, is_kernel
@@ -9,7 +10,9 @@ from keras_snare.criteria.flow.measuring import synaptic_flow
 from keras_snare.graph import PRODUCER, ChannelGroup
 
 
-def flow_of_units(model, chosen: Iterable[ChannelGroup], size: int = 128) -> dict[str, np.ndarray]:
+def flow_of_units(
+    model: keras.Model, chosen: Iterable[ChannelGroup], size: int = 128
+) -> dict[str, np.ndarray]:
     """Returns the flow into every channel: the sum over the weights that produce it.
 
     Of a group that no weight produces, such as selected inputs, it is the flow out of it.

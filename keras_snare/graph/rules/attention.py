@@ -63,7 +63,7 @@ def attended_along(view: CallView, attended: set[int]) -> None:
 class _Projections:
     """The dense layers inside, and what they share."""
 
-    def __init__(self, view: CallView):
+    def __init__(self, view: CallView) -> None:
         self.view, self.layer = view, view.layer
         arguments = view.arguments()
         given = [arguments["query"], arguments["key"], arguments["value"]]

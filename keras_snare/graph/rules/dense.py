@@ -8,7 +8,7 @@ from keras_snare.graph.view import CallView
 from keras_snare.layers import FeatureSelection
 
 
-def has_adapter(layer) -> bool:
+def has_adapter(layer: keras.layers.Layer) -> bool:
     """Tells whether a layer's kernel is quantized or carries LoRA matrices."""
     return bool(getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None))
 

@@ -134,7 +134,7 @@ def _bind_bias(view: CallView, made: str, axes: AxisLabels) -> None:
             view.bind(bias, at, axes.get(axis))
 
 
-def equation_of(layer, ndim: int) -> tuple[str, str, str]:
+def equation_of(layer: keras.layers.Layer, ndim: int) -> tuple[str, str, str]:
     """Returns the letters of input, kernel and output of an EinsumDense, without an ellipsis."""
     given, made = layer.equation.replace(" ", "").split("->")
     read, kernel = given.split(",")

@@ -12,7 +12,15 @@ from keras_snare.graph.view import CallView
 layers = keras.layers
 
 
-def through(view: CallView, layer, inputs, input_shapes, output_shapes, name=None, shift=0):
+def through(
+    view: CallView,
+    layer: keras.layers.Layer,
+    inputs,
+    input_shapes,
+    output_shapes,
+    name=None,
+    shift=0,
+):
     """Applies the rule of an inner layer, or lets the wrapper be a wall."""
     seen = view.inner(layer, inputs, input_shapes, output_shapes, name, shift)
     rule = rule_for(layer)

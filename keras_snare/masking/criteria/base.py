@@ -60,7 +60,7 @@ class ConnectionCriterion(ABC):
             f"{type(self).__name__} looks at data, so it has to implement `statistic` or `measure`."
         )
 
-    def measure(self, model, kernels: list[Kernel], data: Any) -> Measured | None:
+    def measure(self, model: keras.Model, kernels: list[Kernel], data: Any) -> Measured | None:
         """Looks at data: the mean of `statistic` over batches of 128, in inference mode.
 
         Args:
@@ -89,7 +89,9 @@ class ConnectionCriterion(ABC):
         return f"{type(self).__name__}({options})"
 
 
-def gradients(model, kernels: list[Kernel], x: Any, y: Any, training: bool = False) -> list[Any]:
+def gradients(
+    model: keras.Model, kernels: list[Kernel], x: Any, y: Any, training: bool = False
+) -> list[Any]:
     """Returns the derivatives of a batch's loss by kernels; the model is only read.
 
     Args:

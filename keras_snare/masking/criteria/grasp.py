@@ -1,5 +1,6 @@
 """`grasp`: what a connection does for the descent of an untrained network."""
 
+import keras
 import numpy as np
 
 from keras_snare.arguments import check_count
@@ -28,11 +29,11 @@ class GraSPCriterion(ConnectionCriterion):
 
     needs = "data"
 
-    def __init__(self, batch_size: int = 128):
+    def __init__(self, batch_size: int = 128) -> None:
         check_count("batch_size", batch_size)
         self.batch_size = batch_size
 
-    def measure(self, model, kernels, data):
+    def measure(self, model: keras.Model, kernels, data):
         slopes = mean_gradients(model, kernels, data, self.batch_size)
         return curvature_along(model, kernels, slopes, data, self.batch_size)
 

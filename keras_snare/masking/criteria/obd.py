@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import keras
 import numpy as np
 
 from keras_snare.criteria import diagonal_curvature
@@ -47,13 +48,13 @@ class OBDConnectionCriterion(ConnectionCriterion):
         probes: int | None = 64,
         seed: int = 0,
         curvature: Literal["hessian", "gauss_newton"] = "gauss_newton",
-    ):
+    ) -> None:
         check_probes(probes, seed, curvature)
         self.curvature = curvature
         self.probes = probes
         self.seed = seed
 
-    def measure(self, model, kernels, data):
+    def measure(self, model: keras.Model, kernels, data):
         variables = [one.variable for one in kernels]
         options = {"seed": self.seed, "curvature": self.curvature}
         found = diagonal_curvature(model, trace(model), variables, data, self.probes, **options)

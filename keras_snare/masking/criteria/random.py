@@ -18,7 +18,7 @@ class RandomConnectionCriterion(ConnectionCriterion):
         ValueError: when it is none.
     """
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int = 0) -> None:
         if not is_whole(seed) or seed < 0:
             raise ValueError(f"`seed` is an integer, 0 or more. Received: seed={seed!r}")
         self.seed = seed

@@ -10,7 +10,9 @@ from keras_snare.masking.criteria.base import Measured, gradients
 from keras_snare.masking.kernels import Kernel
 
 
-def mean_gradients(model, kernels: list[Kernel], data: Any, batch_size: int = 128) -> Measured:
+def mean_gradients(
+    model: keras.Model, kernels: list[Kernel], data: Any, batch_size: int = 128
+) -> Measured:
     """Returns the derivative of the mean loss by kernels.
 
     Args:
@@ -30,7 +32,7 @@ def mean_gradients(model, kernels: list[Kernel], data: Any, batch_size: int = 12
 
 
 def curvature_along(
-    model, kernels: list[Kernel], direction: Measured, data: Any, batch_size: int = 128
+    model: keras.Model, kernels: list[Kernel], direction: Measured, data: Any, batch_size: int = 128
 ) -> Measured:
     """Returns the Hessian of the mean loss times a vector.
 

@@ -1,5 +1,6 @@
 """`snip`: how much the loss of an untrained network depends on whether a connection is there."""
 
+import keras
 import numpy as np
 
 from keras_snare.arguments import check_count
@@ -26,11 +27,11 @@ class SNIPCriterion(ConnectionCriterion):
 
     needs = "data"
 
-    def __init__(self, batch_size: int = 128):
+    def __init__(self, batch_size: int = 128) -> None:
         check_count("batch_size", batch_size)
         self.batch_size = batch_size
 
-    def measure(self, model, kernels, data):
+    def measure(self, model: keras.Model, kernels, data):
         return mean_gradients(model, kernels, data, self.batch_size)
 
     def score(self, kernel, weights: np.ndarray, measured) -> np.ndarray:

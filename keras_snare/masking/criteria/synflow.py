@@ -1,5 +1,6 @@
 """`synflow`: how much of what runs from the inputs to the outputs passes a connection."""
 
+import keras
 import numpy as np
 
 from keras_snare.arguments import check_count
@@ -26,11 +27,11 @@ class SynFlowConnectionCriterion(ConnectionCriterion):
 
     needs = "network"
 
-    def __init__(self, size: int = 128):
+    def __init__(self, size: int = 128) -> None:
         check_count("size", size)
         self.size = size
 
-    def measure(self, model, kernels, data):
+    def measure(self, model: keras.Model, kernels, data):
         flows = synaptic_flow(model, [one.variable for one in kernels], self.size)
         return {one.name: flow for one, flow in zip(kernels, flows, strict=True)}
 

@@ -63,7 +63,7 @@ def _support(resized) -> dict:
     return {"coefficients": frequencies, "frequencies": frequencies, "fixed_basis": basis}
 
 
-def _channel_spec(layer, channels: int):
+def _channel_spec(layer: keras.layers.Layer, channels: int):
     axis = -1 if layer.data_format == "channels_last" else 1
     return layers.InputSpec(min_ndim=layer.rank + 2, axes={axis: channels})
 
