@@ -32,6 +32,9 @@ import os
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
+# Where a shortcut of stride 2 reads fewer than 16 channels, TensorFlow's oneDNN may crash in
+# training (https://github.com/uxlfoundation/oneDNN/issues/6035).
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 import keras
 import numpy as np

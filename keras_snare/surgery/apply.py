@@ -16,6 +16,7 @@ from keras_snare.surgery.compensation import Compensation, Uncut, check_compensa
 from keras_snare.surgery.constants import constants
 from keras_snare.surgery.followers import cut_followers
 from keras_snare.surgery.merging import merged
+from keras_snare.surgery.narrow_strides import narrow_strides, warn_of_narrow_strides
 from keras_snare.surgery.plans import removed_channels
 from keras_snare.surgery.positions import kept_positions
 from keras_snare.surgery.resizing import resized
@@ -115,6 +116,7 @@ def remove(
         added += constants(groups, removed[~np.isin(removed, list(twins))])
     uncut = Uncut(groups, removed, compensation) if compensation and removed.size else None
     keep = kept_positions(groups, removed)
+    narrow = narrow_strides(_layers(groups))
     with resized(model, groups.trace, keep) as snapshot:
         if not removed.size:
             return snapshot
@@ -127,7 +129,12 @@ def remove(
             uncut.give_back(model)
         for follower in cut_followers(model):
             follower.cut(groups, removed)
+    warn_of_narrow_strides(narrow, _layers(groups))
     return snapshot
+
+
+def _layers(groups: ChannelGroups) -> list[keras.layers.Layer]:
+    return [one.layer for one in groups.sized if isinstance(one.layer, keras.Layer)]
 
 
 def _resize_symbols(groups: ChannelGroups, removed: np.ndarray) -> None:
